@@ -1,0 +1,100 @@
+import { execa } from 'execa';
+import { messageOf, systemCodeOf, TerokError } from './errors.ts';
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** The whole environment of the child; nothing is inherited but what is named here */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly input?: string | Uint8Array;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+  /** Bytes kept of each stream, 64 MiB by default; more is an error */
+  readonly maxOutputBytes?: number;
+}
+
+export interface RunResult {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
+  readonly timedOut: boolean;
+}
+
+const DEFAULT_TIMEOUT_MS = 120_000;
+const DEFAULT_MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+
+/** Variables that a helper program of the host may see; never the user's whole environment. */
+const INHERITED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'DBUS_SESSION_BUS_ADDRESS', 'CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF', 'STORAGE_DRIVER', 'STORAGE_OPTS'];
+
+/** The small environment that helper programs of the host run with. */
+export function helperEnvironment(extra: Readonly<Record<string, string>> = {}, source: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const kept = INHERITED.flatMap((name) => (source[name] === undefined ? [] : [[name, source[name]] as const]));
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+/**
+ * Runs a helper program of the host to its end, without a shell, in a process group of its own. The wall time is bounded even
+ * where a grandchild holds the pipes. A non-zero exit is a result; a program that is missing is DEPENDENCY_MISSING.
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const [file, ...args] = argv;
+  if (file === undefined) throw new TerokError('USAGE', 'A command needs at least the name of a program.');
+  options.signal?.throwIfAborted();
+  const child = execa(file, args, {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    env: { ...(options.env ?? helperEnvironment()) } as Record<string, string>,
+    extendEnv: false,
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
+    encoding: 'buffer',
+    maxBuffer: options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+    detached: true,
+    cleanup: true,
+    reject: false,
+    stripFinalNewline: false,
+  });
+  const killGroup = (): void => {
+    if (child.pid === undefined) return;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ESRCH') throw error;
+    }
+  };
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup();
+  }, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  options.signal?.addEventListener('abort', killGroup, { once: true });
+  try {
+    const result = await child;
+    options.signal?.throwIfAborted();
+    if (result.exitCode === undefined && result.signal === undefined && !timedOut) throw spawnError(file, result);
+    return {
+      exitCode: result.exitCode,
+      signal: result.signal,
+      stdout: Buffer.from(result.stdout),
+      stderr: Buffer.from(result.stderr),
+      timedOut,
+    };
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', killGroup);
+  }
+}
+
+function spawnError(file: string, error: unknown): TerokError {
+  const missing = systemCodeOf(error) === 'ENOENT' || (error instanceof Error && systemCodeOf(error.cause) === 'ENOENT');
+  return missing
+    ? new TerokError('DEPENDENCY_MISSING', `The program \`${file}\` is not installed.`, { context: { file }, hint: 'Run `terok doctor`; it names the package.', cause: error })
+    : new TerokError('RUNTIME_FAILED', `\`${file}\` could not be run: ${messageOf(error)}`, { context: { file }, cause: error });
+}
+
+/** As `run`, but anything else than exit code 0 is an error with the last lines of stderr. */
+export async function runOrThrow(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const result = await run(argv, options);
+  if (result.exitCode === 0) return result;
+  const how = result.timedOut ? 'ran out of time' : result.signal === undefined ? `ended with ${result.exitCode}` : `was killed by ${result.signal}`;
+  const tail = result.stderr.toString('utf8').trim().split('\n').slice(-5).join('\n');
+  throw new TerokError(result.timedOut ? 'TIMEOUT' : 'RUNTIME_FAILED', `\`${argv.slice(0, 3).join(' ')}\` ${how}${tail === '' ? '.' : `: ${tail}`}`, { context: { argv: argv.slice(0, 3), stderr: tail } });
+}

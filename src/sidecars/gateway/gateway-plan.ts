@@ -1,0 +1,44 @@
+import type { EgressPolicy } from '../../core/index.ts';
+
+/** Everything that the gateway of one bottle needs to know: `<stateDir>/gateway.json`, mode 0600. Holds names of secrets, never values. */
+export interface GatewayPlan {
+  readonly version: 1;
+  readonly slug: string;
+  readonly project: string;
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  /** argv before the programs that make and enter the network namespace, see `BottlePlan.namespaceLauncher` */
+  readonly namespaceLauncher: readonly string[];
+  readonly policy: EgressPolicy;
+  /** Directory of the vault */
+  readonly vaultDir: string;
+  /** PEM files `certificate` and `key` of the bottle's own CA */
+  readonly ca: { readonly certificate: string; readonly key: string };
+  /** The git gate that this bottle clones from and pushes to; absent for a task without git */
+  readonly gate?: GatePlan;
+  /** Extra CAs (PEM file) trusted for upstreams, beside the host's own */
+  readonly upstreamCa?: string;
+}
+
+export interface GatePlan {
+  /** Absolute path of the project's bare repository */
+  readonly repository: string;
+  /** The one ref that the bottle may write, `refs/heads/terok/<slug>`, and everything below it */
+  readonly writableRef: string;
+}
+
+/** Addresses and names inside every sealed network. */
+export const SEALED = {
+  /** AnyIP block: every address is "this host" inside the bottle's namespace */
+  block: '198.18.0.0/15',
+  serviceAddress: '198.18.0.1',
+  dnsPort: 53,
+  /** The bottle's init dials here; each connection becomes one SSH session of the host */
+  controlPort: 2022,
+  proxyPort: 3128,
+  gateAddress: '198.18.0.2',
+  gateName: 'gate.terok.internal',
+  gatePort: 80,
+  /** Path of the repository on the gate: `http://gate.terok.internal/repo.git` */
+  gatePath: '/repo.git',
+} as const;
