@@ -1,0 +1,116 @@
+import { z } from 'zod';
+
+/** What a person may write in terok's configuration files. Strict: an unknown key is an error, because a typo must not weaken a bottle. */
+
+const hostPattern = z
+  .string()
+  .regex(
+    /^(?:\*\.)?(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
+    'expected a lower-case host name such as `api.example.com`, or `*.example.com` for the names below it',
+  );
+
+const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable, such as `NODE_ENV`');
+const simpleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, starting with a letter');
+const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'expected a network such as `192.168.1.0/24`' });
+const absolutePath = z.string().startsWith('/', 'expected an absolute path');
+
+export const limitNames = z.enum(['memory', 'cpus', 'pids', 'files']);
+
+export const limitsSchema = z
+  .strictObject({
+    memoryMiB: z.int().min(64).max(1_048_576).describe('Memory, `MiB`'),
+    cpus: z.number().min(0.1).max(1024).describe('Processors, fractions allowed'),
+    pids: z.int().min(16).max(1_000_000).describe('Processes and threads'),
+    files: z.int().min(64).max(1_048_576).describe('Open file descriptors of one process'),
+  })
+  .partial();
+
+export const routeSchema = z.strictObject({
+  name: simpleName.describe('Shown in refusals and in the audit log'),
+  hosts: z.array(hostPattern).min(1).max(256).describe('Exact names, or `*.suffix` for the names below a suffix'),
+  ports: z.array(z.int().min(1).max(65_535)).min(1).max(64).default([443]).describe('TCP ports, 443 by default'),
+  mode: z
+    .enum(['passthrough', 'inspect'])
+    .describe('`passthrough` joins the bytes; `inspect` reads the requests with the certificate authority of the bottle'),
+  methods: z
+    .array(z.string().regex(/^[A-Z]{1,20}$/, 'expected an upper-case method such as `GET`'))
+    .optional()
+    .describe('HTTP methods, all by default; only with `inspect`'),
+  paths: z
+    .array(z.string().startsWith('/', 'expected a path that starts with `/`'))
+    .optional()
+    .describe('Prefixes of the path, all by default; only with `inspect`'),
+  plainUpstream: z.boolean().optional().describe('Dials the upstream without TLS; for a model server on the host or in the company'),
+  privateNetworks: z.array(cidr).optional().describe('Private networks that the name may resolve into, none by default'),
+});
+
+const baseImageSchema = z
+  .strictObject({
+    debian: z
+      .string()
+      .regex(/^[a-z]{3,20}$/, 'expected the name of a Debian release, such as `bookworm`')
+      .optional()
+      .describe('Debian release to make the base image from'),
+    registry: z.string().min(1).max(512).optional().describe('Image reference to pull'),
+    archive: absolutePath.optional().describe('OCI or Docker archive on this machine'),
+    rootfs: absolutePath.optional().describe('Tar archive of a root filesystem on this machine'),
+  })
+  .refine((base) => Object.values(base).filter((value) => value !== undefined).length === 1, {
+    error: 'expected exactly one of `debian`, `registry`, `archive`, `rootfs`',
+  });
+
+const modelSchema = z.strictObject({
+  endpoint: z
+    .url({ protocol: /^https?$/, error: 'expected a URL such as `https://models.example.com/v1`' })
+    .optional()
+    .describe('Model server that this agent talks to in place of its own'),
+  privateNetworks: z.array(cidr).optional().describe('Private networks that the name of the endpoint may resolve into'),
+  model: z.string().min(1).max(200).optional().describe('Model of this agent'),
+});
+
+/** `<config>/config.yml`, and `<config>/projects/<id>.yml` with the same fields. */
+export const settingsSchema = z.strictObject({
+  backend: simpleName.optional().describe('Backend that makes the bottles'),
+  agent: simpleName.optional().describe('Agent that `terok run` starts'),
+  model: z.string().min(1).max(200).optional().describe('Model that the agent is told to use'),
+  image: z
+    .strictObject({ base: baseImageSchema.optional().describe('Where the base image comes from') })
+    .optional()
+    .describe('Image of the bottles'),
+  limits: limitsSchema.optional().describe('Resources of one bottle'),
+  unenforcedLimits: z.array(limitNames).optional().describe('Limits that may be missing where this host cannot enforce them'),
+  sudo: z.boolean().optional().describe('Lets the agent become root inside the bottle, which weakens it'),
+  env: z
+    .record(environmentName, z.string().max(131_072))
+    .optional()
+    .describe('Environment of every command in the bottle; `${NAME}` takes the value from this machine. Secrets do not belong here'),
+  egress: z
+    .strictObject({ routes: z.array(routeSchema).max(256).describe('Hosts that a bottle may reach') })
+    .optional()
+    .describe('What a bottle may reach beside its model'),
+  models: z.record(simpleName, modelSchema).optional().describe('Agent → its model server and model'),
+  gitIdentity: z
+    .strictObject({
+      name: z.string().min(1).max(200).describe('Name in commits'),
+      email: z.string().min(3).max(320).describe('Address in commits'),
+    })
+    .optional()
+    .describe('Author of the commits made in a bottle'),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+
+/** `.terok.yml` in a repository: wishes of its authors, who may be strangers. Nothing in it takes effect by itself. */
+export const repositoryRequestsSchema = z.strictObject({
+  agent: simpleName.optional().describe('Agent that the authors suggest'),
+  packages: z
+    .array(z.string().regex(/^[a-z0-9][a-z0-9+.-]{1,100}$/, 'expected the name of a Debian package'))
+    .max(200)
+    .optional()
+    .describe('Debian packages that the work needs'),
+  env: z.array(environmentName).max(200).optional().describe('Names of environment variables that the work needs'),
+  routes: z.array(routeSchema).max(64).optional().describe('Hosts that the work needs to reach'),
+  limits: limitsSchema.optional().describe('Resources that the work needs'),
+});
+
+export type RepositoryRequests = z.output<typeof repositoryRequestsSchema>;

@@ -1,0 +1,56 @@
+import type { ResourceLimits } from '../bottle.ts';
+import type { Settings } from './schema.ts';
+
+/** Settings with every default filled in. */
+export interface EffectiveSettings extends Omit<Settings, 'limits' | 'unenforcedLimits' | 'sudo' | 'env' | 'egress' | 'models'> {
+  readonly limits: ResourceLimits;
+  readonly unenforcedLimits: NonNullable<Settings['unenforcedLimits']>;
+  readonly sudo: boolean;
+  readonly env: Readonly<Record<string, string>>;
+  readonly egress: NonNullable<Settings['egress']>;
+  readonly models: NonNullable<Settings['models']>;
+}
+
+export type SettingsOrigin = 'default' | 'global' | 'project';
+
+export interface MergedSettings {
+  readonly settings: EffectiveSettings;
+  /** Dotted name of a setting → who said so last */
+  readonly origins: Readonly<Record<string, SettingsOrigin>>;
+}
+
+/** Enough for a build and a test run; a project that needs more says so. */
+export const DEFAULT_LIMITS: ResourceLimits = { memoryMiB: 4096, cpus: 2, pids: 1024, files: 16_384 };
+
+/** The project's settings over the global ones. Mappings merge by key; `egress.routes` of both apply; other lists replace. */
+export function mergeSettings(global: Settings, project: Settings): MergedSettings {
+  const settings: EffectiveSettings = {
+    ...global,
+    ...project,
+    limits: { ...DEFAULT_LIMITS, ...defined(global.limits), ...defined(project.limits) },
+    unenforcedLimits: project.unenforcedLimits ?? global.unenforcedLimits ?? [],
+    sudo: project.sudo ?? global.sudo ?? false,
+    env: { ...global.env, ...project.env },
+    egress: { routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])] },
+    models: { ...global.models, ...project.models },
+  };
+  const origins = { ...originsOf(defaultsOf(settings), 'default'), ...originsOf(global, 'global'), ...originsOf(project, 'project') };
+  return { settings, origins };
+}
+
+function defaultsOf(settings: EffectiveSettings): Settings {
+  return { limits: settings.limits, sudo: settings.sudo, unenforcedLimits: [] };
+}
+
+function originsOf(settings: Settings, origin: SettingsOrigin): Record<string, SettingsOrigin> {
+  const names = Object.entries(settings).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const isMapping = typeof value === 'object' && !Array.isArray(value);
+    return isMapping ? Object.keys(value).map((key) => `${name}.${key}`) : [name];
+  });
+  return Object.fromEntries(names.map((name) => [name, origin]));
+}
+
+function defined(limits: Settings['limits']): Partial<ResourceLimits> {
+  return Object.fromEntries(Object.entries(limits ?? {}).filter(([, value]) => value !== undefined));
+}
