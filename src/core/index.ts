@@ -26,6 +26,12 @@ export { ERROR_EXIT_STATUS, type ErrorCode, ignoreCodes, isTerokError, messageOf
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
+export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
+export { RuntimeBackend } from './runtime-backend.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';
+export { HOST_NAME_RULES, type HostNameProblem, type HostNameResult, hostPatternCovers, parseHostName, parseWireHostName } from './resolve/host-name.ts';
+export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './resolve/request-path.ts';
+export { type BottleCa, issuerOf } from './resolve/ca.ts';
+export { type CertificateBuilder, type CertificateIssuer, loadCertificateBuilder } from './resolve/certificate.ts';

@@ -32,6 +32,8 @@ export interface RunRequest {
   readonly keep?: boolean;
   /** Gives the agent the caller's terminal */
   readonly interactive?: boolean;
+  /** Ends the agent after this time; none by default */
+  readonly timeoutMs?: number;
   readonly image?: string;
   readonly agentArgs?: readonly string[];
   /** Egress routes beside those of the agent and the configuration */
@@ -48,8 +50,8 @@ export interface ProgressEvent {
 
 export interface RunEvents {
   readonly onProgress: (event: ProgressEvent) => void;
-  /** A chunk of the agent's output; untrusted bytes */
-  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void;
+  /** A chunk of the agent's output; untrusted bytes. The agent waits while the promise is pending */
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void | Promise<void>;
   /** Called once when the task's slug is known and its record is written */
   readonly onTask?: (slug: string) => void;
   /** With `interactive`: the running agent, for the caller to connect its terminal to */

@@ -1,0 +1,1 @@
+export { identifyProject, type Project } from './project.ts';
