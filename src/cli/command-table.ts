@@ -1,0 +1,192 @@
+import type { ArgumentSpec, CommandSpec, FlagOption, InputOf, ValueOption } from './command-spec.ts';
+
+/** Options that every command takes. */
+export const COMMON_OPTIONS = {
+  quiet: { kind: 'flag', short: 'q', description: 'Print no progress and no remarks' },
+  debug: { kind: 'flag', description: 'Print the causes of an error' },
+  help: { kind: 'flag', short: 'h', description: 'Show this help' },
+} as const satisfies Record<string, FlagOption>;
+
+const json = { kind: 'flag', description: 'Print one JSON document on standard output' } as const satisfies FlagOption;
+const force = (description: string) => ({ kind: 'flag', short: 'f', description }) as const satisfies FlagOption;
+const backend = {
+  kind: 'value',
+  placeholder: 'NAME',
+  completes: 'backend',
+  description: 'Backend that makes the bottle',
+} as const satisfies ValueOption;
+const env = {
+  kind: 'list',
+  short: 'e',
+  placeholder: 'NAME[=VALUE]',
+  description: 'Set an environment variable in the bottle; without a value, take it from here',
+} as const satisfies ValueOption;
+const task = {
+  kind: 'required',
+  completes: 'task',
+  description: 'Name of the task, or an unambiguous beginning of it',
+} as const satisfies ArgumentSpec;
+
+/** Every command of terok. Parser, help, shell completions and `docs/cli.md` come from here. */
+export const COMMANDS = {
+  run: {
+    summary: 'Run an agent, or any command, on a directory in a bottle of its own',
+    details: [
+      'The bottle gets its own clone of the repository in DIR (a directory without git is copied) and reaches nothing but its model and the routes that you allowed. Commits wait in the gate until you look at them with `terok diff` and take them with `terok apply`.',
+      'The exit status is that of the agent or command, or one of those listed under "Exit status". Ctrl-C stops the task cleanly; a second Ctrl-C kills it.',
+    ],
+    arguments: {
+      dir: { kind: 'optional', completes: 'directory', description: 'Directory with the work, the current one by default' },
+      command: { kind: 'rest', description: 'Command to run as the agent user in the place of an agent' },
+    },
+    options: {
+      agent: { kind: 'value', placeholder: 'NAME', completes: 'agent', description: 'Agent to run, see `terok agent list`' },
+      prompt: {
+        kind: 'value',
+        short: 'p',
+        placeholder: 'TEXT',
+        description: 'Instruction for the agent; `-` reads it from standard input',
+      },
+      model: { kind: 'value', placeholder: 'NAME', description: 'Model that the agent is told to use' },
+      backend,
+      name: { kind: 'value', placeholder: 'NAME', description: 'Name of the task' },
+      env,
+      memory: { kind: 'value', placeholder: 'SIZE', description: 'Memory, for example `512M` or `4G`' },
+      cpus: { kind: 'value', placeholder: 'N', description: 'Processors, for example `2` or `0.5`' },
+      pids: { kind: 'value', placeholder: 'N', description: 'Processes and threads' },
+      allowUnenforced: {
+        kind: 'list',
+        placeholder: 'LIMIT',
+        choices: ['memory', 'cpus', 'pids', 'files'],
+        description: 'Start even where this host cannot enforce that limit',
+      },
+      sudo: { kind: 'flag', description: 'Let the agent become root inside; weakens the bottle' },
+      keep: { kind: 'flag', description: 'Keep the bottle running when the agent has ended' },
+      timeout: { kind: 'value', placeholder: 'TIME', description: 'End the agent after that time, for example `90s`, `30m` or `2h`' },
+      detach: { kind: 'flag', short: 'd', description: 'Run in the background and print the name of the task' },
+      interactive: { kind: 'flag', short: 'i', description: 'Give the agent this terminal' },
+      image: { kind: 'value', placeholder: 'REFERENCE', description: 'Image to use in the place of the built one' },
+      json,
+    },
+    examples: [
+      ['terok run . --agent claude -p "Make the tests pass"', 'let an agent work on this repository'],
+      ['terok run -- npm test', 'run a command on a clone of this repository'],
+      ['terok run ~/src/shop -d --agent codex -p -', 'in the background, with the prompt from standard input'],
+    ],
+  },
+  list: {
+    summary: 'List the tasks',
+    arguments: {},
+    options: { names: { kind: 'flag', description: 'Print the names alone, one on each line' }, json },
+  },
+  status: { summary: 'Show one task: its bottle, limits, routes and how it ended', arguments: { task }, options: { json } },
+  exec: {
+    summary: 'Run a command in the bottle of a task; a shell without CMD',
+    arguments: { task, command: { kind: 'rest', description: 'Command and its arguments' } },
+    options: {
+      tty: { kind: 'flag', short: 't', description: 'Give the command this terminal' },
+      user: { kind: 'value', placeholder: 'USER', choices: ['agent', 'root'], description: 'User in the bottle, `agent` by default' },
+      cwd: { kind: 'value', placeholder: 'PATH', description: 'Directory in the bottle' },
+      env,
+    },
+    examples: [['terok exec shop -- git log --oneline', 'look into the clone of a task']],
+  },
+  cp: {
+    summary: 'Copy files into or out of a bottle',
+    details: [
+      'One of SOURCE and TARGET is `TASK:/path`. Out of a bottle come files and directories only; links, devices and sockets are listed and left.',
+    ],
+    arguments: {
+      source: { kind: 'required', completes: 'file', description: 'Path here, or `TASK:/path`' },
+      target: { kind: 'required', completes: 'file', description: 'Path here, which must not exist yet, or `TASK:/path`' },
+    },
+    options: { json },
+    examples: [['terok cp shop:/work/shop/report.html ./report.html', 'take one file out']],
+  },
+  logs: {
+    summary: 'Print what the agent printed',
+    arguments: { task },
+    options: { follow: { kind: 'flag', short: 'f', description: 'Go on until the task ends' } },
+  },
+  stop: { summary: 'Stop the bottle of a task; its files stay', arguments: { task }, options: { json } },
+  start: { summary: 'Start the bottle of a task again', arguments: { task }, options: { json } },
+  rm: {
+    summary: 'Remove tasks with their bottles and records',
+    arguments: { tasks: { kind: 'rest', completes: 'task', description: 'Names of tasks' } },
+    options: { force: force('Also where the task runs, or holds work that was not applied'), json },
+  },
+  diff: { summary: 'Show the work of a task as a diff', arguments: { task }, options: {} },
+  apply: { summary: 'Take the work of a task into your repository, as a branch', arguments: { task }, options: { json } },
+  discard: { summary: 'Throw the work of a task away', arguments: { task }, options: { json } },
+  'image build': {
+    summary: 'Build the base image and the images with agents',
+    arguments: { agents: { kind: 'rest', completes: 'agent', description: 'Agents to put into the image; none builds the base image' } },
+    options: { backend, force: force('Build even where an image of the same inputs exists'), json },
+  },
+  'image list': { summary: 'List the images of terok', arguments: {}, options: { json } },
+  'image prune': {
+    summary: 'Remove images that nothing needs',
+    arguments: {},
+    options: { all: { kind: 'flag', description: 'Remove every image that no bottle uses' }, json },
+  },
+  'secret set': {
+    summary: 'Store a secret, read from standard input or asked for',
+    details: [
+      'The value is never an argument, so that it is in no history and no list of processes. Bottles get a worthless token; the gateway swaps it outside.',
+    ],
+    arguments: { name: { kind: 'required', description: 'Name, as `terok agent list` shows it' } },
+    options: { json },
+    examples: [['terok secret set anthropic < key.txt', 'store the key in a file']],
+  },
+  'secret list': { summary: 'List the names of the stored secrets', arguments: {}, options: { json } },
+  'secret rm': {
+    summary: 'Remove a stored secret',
+    arguments: { name: { kind: 'required', description: 'Name of the secret' } },
+    options: { json },
+  },
+  'backend list': { summary: 'List the backends, and what each lacks here', arguments: {}, options: { json } },
+  'agent list': { summary: 'List the agents, the secrets that they use and the hosts that they reach', arguments: {}, options: { json } },
+  doctor: { summary: 'Check this machine and say what to do', arguments: {}, options: { json } },
+  completions: {
+    summary: 'Print the completion script of a shell',
+    arguments: { shell: { kind: 'required', choices: ['bash', 'zsh', 'fish'], description: 'Shell' } },
+    options: {},
+    examples: [['source <(terok completions bash)', 'complete in this shell']],
+  },
+  'config show': {
+    summary: 'Show the configuration for a directory, and where each setting comes from',
+    arguments: { dir: { kind: 'optional', completes: 'directory', description: 'Directory, the current one by default' } },
+    options: { json },
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export type CommandName = keyof typeof COMMANDS;
+export type CommandInput<Name extends CommandName> = InputOf<(typeof COMMANDS)[Name]>;
+
+/** The spec of a command in its general shape. */
+export function specOf(name: CommandName): CommandSpec {
+  return COMMANDS[name];
+}
+
+export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
+
+/** The first words of commands that have a second one, for example `image`. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  image: 'Build, list and remove images',
+  secret: 'Store, list and remove secrets',
+  backend: 'Ways to make bottles',
+  agent: 'Agents that terok can run',
+  config: 'Settings in effect',
+};
+
+export const EXIT_STATUSES: readonly (readonly [status: string, meaning: string])[] = [
+  ['0', 'success; for `run` and `exec`, the agent or command ended with 0'],
+  ['1–119', '`run` and `exec`: the agent or command ended with that status'],
+  ['120', 'the command line, the configuration or a route is wrong, or the backend cannot do what was asked'],
+  ['121', 'no such task, agent, secret or backend; a name is ambiguous or taken; the task is in the wrong state'],
+  ['122', 'this machine lacks something: backend, image, program, or the means to enforce a limit'],
+  ['123', 'refused: by policy, by a missing secret, or because a copy is not allowed'],
+  ['124', 'a time limit ran out'],
+  ['125', 'something failed on the way: runtime, gateway, channel, git, state, disk'],
+  ['128+N', 'ended by signal N; 130 after Ctrl-C'],
+];

@@ -1,0 +1,135 @@
+import path from 'node:path';
+import { TerokError } from '../../core/errors.ts';
+import type { BottleProcess, LimitName, ResourceLimits } from '../../core/index.ts';
+import type { RunOutcome, RunRequest } from '../../tasks/api.ts';
+import type { CommandInput } from '../command-table.ts';
+import type { CommandContext } from '../context.ts';
+import { parseEnvironment } from '../environment-options.ts';
+import { escapeText } from '../escape.ts';
+import { parseCount, parseDuration, parseMemory } from '../quantities.ts';
+import { readText } from '../read-input.ts';
+import { connectTerminal } from '../terminal/connect-terminal.ts';
+import { Interruption } from '../terminal/interruption.ts';
+import { writeAll } from '../terminal/output.ts';
+import { isRunner, reportTask, startRunner } from './run-detached.ts';
+
+export async function execute(input: CommandInput<'run'>, context: CommandContext): Promise<number> {
+  if (input.options.detach && !isRunner(context.env)) return await detach(input, context);
+  const request = await toRequest(input, context);
+  using interruption = new Interruption((text) => context.output.remark(text));
+  const terminal: { disconnect?: () => void } = {};
+  try {
+    const outcome = await runTask({ ...request, signal: interruption.signal, kill: interruption.kill }, input, context, terminal);
+    terminal.disconnect?.();
+    report(outcome, input.options.json, context);
+    return interruption.exitStatus ?? outcome.exitCode;
+  } finally {
+    terminal.disconnect?.();
+  }
+}
+
+/** With `--json` standard output belongs to the outcome, so the agent's output goes to standard error. */
+async function runTask(
+  request: RunRequest,
+  input: CommandInput<'run'>,
+  context: CommandContext,
+  terminal: { disconnect?: () => void },
+): Promise<RunOutcome> {
+  const { output, stdin } = context;
+  const terok = await context.terok();
+  return await terok.run(request, {
+    onProgress: (event) => output.progress.show(event.message),
+    onOutput: async (stream, chunk) => {
+      output.progress.pause();
+      await writeAll(stream === 'stdout' && !input.options.json ? output.stdout : output.stderr, chunk);
+    },
+    onTask: (slug) => reportTask(slug, context.env),
+    onProcess: (child: BottleProcess) => {
+      output.progress.pause();
+      terminal.disconnect = connectTerminal(child, stdin, output.stdout);
+    },
+  });
+}
+
+async function detach(input: CommandInput<'run'>, context: CommandContext): Promise<number> {
+  if (input.options.interactive) throw new TerokError('USAGE', '`--detach` and `--interactive` exclude each other.');
+  const slug = await startRunner({ argv: context.argv, env: context.env, readsInput: input.options.prompt === '-' });
+  if (input.options.json) context.output.printJson({ slug });
+  else context.output.print(slug);
+  return 0;
+}
+
+async function toRequest(input: CommandInput<'run'>, context: CommandContext): Promise<RunRequest> {
+  const { options } = input;
+  const { command } = input.arguments;
+  if (command.length > 0 && (options.agent !== undefined || options.prompt !== undefined)) {
+    throw new TerokError('USAGE', 'A command after `--` runs in the place of an agent; leave out `--agent` and `--prompt`.');
+  }
+  if (options.interactive && (context.stdin.isTTY !== true || context.output.stdout.isTTY !== true)) {
+    throw new TerokError('USAGE', '`--interactive` needs a terminal on standard input and output.');
+  }
+  const prompt = options.prompt === '-' ? await readText(context.stdin, MAX_PROMPT_BYTES, 'The prompt') : options.prompt;
+  return {
+    source: path.resolve(context.cwd, input.arguments.dir ?? '.'),
+    env: parseEnvironment(options.env, context.env),
+    limits: toLimits(options),
+    allowUnenforced: options.allowUnenforced as readonly LimitName[],
+    sudo: options.sudo,
+    keep: options.keep,
+    interactive: options.interactive,
+    ...(command.length === 0 ? {} : { command }),
+    ...present({ agent: options.agent, prompt, model: options.model, backend: options.backend, name: options.name, image: options.image }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: parseDuration(options.timeout) }),
+  };
+}
+
+/** A prompt is written or generated text; above this it is a mistake, and no argument of a program may be longer. */
+const MAX_PROMPT_BYTES = 128 * 1024;
+
+function toLimits(options: CommandInput<'run'>['options']): Partial<ResourceLimits> {
+  return {
+    ...(options.memory === undefined ? {} : { memoryMiB: parseMemory(options.memory) }),
+    ...(options.cpus === undefined ? {} : { cpus: parseCount('--cpus', options.cpus, false) }),
+    ...(options.pids === undefined ? {} : { pids: parseCount('--pids', options.pids, true) }),
+  };
+}
+
+function present<T extends Record<string, string | undefined>>(fields: T): { [Name in keyof T]?: string } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [Name in keyof T]?: string };
+}
+
+function report(outcome: RunOutcome, json: boolean, { output }: CommandContext): void {
+  if (json) {
+    output.printJson(outcome);
+    return;
+  }
+  const commits = outcome.commits.map((commit) => `  ${commit.id.slice(0, 10)} ${escapeText(commit.subject)}`);
+  const count = `${outcome.commits.length} ${outcome.commits.length === 1 ? 'commit' : 'commits'}, ${outcome.files.length} changed ${outcome.files.length === 1 ? 'file' : 'files'}`;
+  const lines = [
+    '',
+    `${output.paint('bold', `Task ${outcome.slug}`, output.stderr)}: ${describeEnd(outcome)}; ${count}.`,
+    ...commits,
+    ...outcome.notes.map((note) => `${output.paint('yellow', 'note:', output.stderr)} ${escapeText(note)}`),
+    outcome.files.length === 0
+      ? `Remove it with \`terok rm ${outcome.slug}\`.`
+      : `Look at the work with \`terok diff ${outcome.slug}\`, take it with \`terok apply ${outcome.slug}\`.`,
+  ];
+  output.remark(lines.join('\n'));
+}
+
+function describeEnd({ status }: RunOutcome): string {
+  switch (status.kind) {
+    case 'exited':
+      return `ended with ${status.code}`;
+    case 'signalled':
+      return `killed by ${escapeText(status.signal)}`;
+    case 'timedOut':
+      return 'ran out of time';
+    case 'cancelled':
+      return 'stopped';
+    case 'lost':
+      return `lost: ${escapeText(status.reason)}`;
+    default:
+      return status satisfies never;
+  }
+}

@@ -1,0 +1,13 @@
+import type { CommandInput } from '../command-table.ts';
+import type { CommandContext } from '../context.ts';
+import { escapeText } from '../escape.ts';
+import { Interruption } from '../terminal/interruption.ts';
+
+export async function execute(input: CommandInput<'start'>, { terok, output }: CommandContext): Promise<number> {
+  const { task } = input.arguments;
+  using interruption = new Interruption((text) => output.remark(text));
+  await (await terok()).start(task, { signal: interruption.signal });
+  if (input.options.json) output.printJson({ task, done: 'start' });
+  else output.remark(`Started ${escapeText(task)}.`);
+  return 0;
+}

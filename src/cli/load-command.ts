@@ -1,0 +1,33 @@
+import type { CommandName } from './command-table.ts';
+import type { CommandModule } from './context.ts';
+
+/** One module for each command, loaded when the command is used. */
+const LOADERS: { readonly [Name in CommandName]: () => Promise<CommandModule<Name>> } = {
+  run: () => import('./commands/run.ts'),
+  list: () => import('./commands/list.ts'),
+  status: () => import('./commands/status.ts'),
+  exec: () => import('./commands/exec.ts'),
+  cp: () => import('./commands/cp.ts'),
+  logs: () => import('./commands/logs.ts'),
+  stop: () => import('./commands/stop.ts'),
+  start: () => import('./commands/start.ts'),
+  rm: () => import('./commands/rm.ts'),
+  diff: () => import('./commands/diff.ts'),
+  apply: () => import('./commands/apply.ts'),
+  discard: () => import('./commands/discard.ts'),
+  'image build': () => import('./commands/image-build.ts'),
+  'image list': () => import('./commands/image-list.ts'),
+  'image prune': () => import('./commands/image-prune.ts'),
+  'secret set': () => import('./commands/secret-set.ts'),
+  'secret list': () => import('./commands/secret-list.ts'),
+  'secret rm': () => import('./commands/secret-rm.ts'),
+  'backend list': () => import('./commands/backend-list.ts'),
+  'agent list': () => import('./commands/agent-list.ts'),
+  doctor: () => import('./commands/doctor.ts'),
+  completions: () => import('./commands/completions.ts'),
+  'config show': () => import('./commands/config-show.ts'),
+};
+
+export async function loadCommand<Name extends CommandName>(name: Name): Promise<CommandModule<Name>> {
+  return await LOADERS[name]();
+}

@@ -1,0 +1,59 @@
+import { isTerokError, messageOf, TerokError } from '../core/errors.ts';
+import type { CommandContext, CommandModule } from './context.ts';
+import { loadCommand } from './load-command.ts';
+import { type ParsedCommand, parseArguments } from './parse-arguments.ts';
+import { errorDocument, renderError } from './render/error.ts';
+import { renderCommand } from './render/help.ts';
+import { Output } from './terminal/output.ts';
+
+/** Parses and executes; every error ends here as a report and an exit status. */
+export async function runCommand(argv: readonly string[], process: NodeJS.Process): Promise<number> {
+  const options = { json: hasFlag(argv, '--json'), debug: hasFlag(argv, '--debug') };
+  let output = new Output(process, process.env, false);
+  try {
+    const parsed = parseArguments(argv);
+    output = new Output(process, process.env, parsed.common.quiet);
+    if (parsed.common.help) {
+      output.print(renderCommand(parsed.name).trimEnd());
+      return 0;
+    }
+    return await execute(parsed, { argv, process, output });
+  } catch (error) {
+    const known = isTerokError(error) ? error : new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint: UNEXPECTED });
+    output.progress.pause();
+    if (options.json) output.printJson(errorDocument(known));
+    else process.stderr.write(renderError(known, output, options.debug));
+    return known.exitStatus;
+  } finally {
+    output.progress.pause();
+  }
+}
+
+const UNEXPECTED = 'terok did not expect this; run the command again with `--debug` and report what it prints.';
+
+interface Surroundings {
+  readonly argv: readonly string[];
+  readonly process: NodeJS.Process;
+  readonly output: Output;
+}
+
+async function execute(parsed: ParsedCommand, { argv, process, output }: Surroundings): Promise<number> {
+  const context: CommandContext = {
+    terok: async () => (await import('../tasks/index.ts')).createTerok({ env: process.env }),
+    output,
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    common: parsed.common,
+    argv,
+  };
+  // The table ties the module of a name to the input of that name; the compiler cannot follow a union of such pairs.
+  const module = (await loadCommand(parsed.name)) as CommandModule<typeof parsed.name>;
+  return await (module.execute as (input: unknown, context: CommandContext) => Promise<number>)(parsed.input, context);
+}
+
+/** Looks at the words before `--` alone; used where the command line itself could not be parsed. */
+function hasFlag(argv: readonly string[], flag: string): boolean {
+  const dashes = argv.indexOf('--');
+  return argv.slice(0, dashes === -1 ? undefined : dashes).includes(flag);
+}
