@@ -1,0 +1,63 @@
+import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { isTerokError, messageOf, TerokError } from '../../core/errors.ts';
+import type { EgressPolicy } from '../../core/index.ts';
+import { type AuditLog, createEgress, openAuditLog } from '../egress/index.ts';
+import type { GatewayParts } from './gateway.ts';
+import type { GatewayPlan } from './gateway-plan.ts';
+import type { NetworkFiles } from './network-files.ts';
+
+/** Makes the parts of one gateway; fails where a credential that a route promises is missing. */
+export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promise<GatewayParts> {
+  const readSecret = (name: string): Promise<string> => readVault(plan.vaultDir, name);
+  await assertSecrets(plan.policy, readSecret);
+  const audit = openAuditLog(files.audit);
+  const [certificatePem, keyPem, upstreamCaPem] = await Promise.all([
+    readFile(plan.ca.certificate, 'utf8'),
+    readFile(plan.ca.key, 'utf8'),
+    plan.upstreamCa === undefined ? undefined : readFile(plan.upstreamCa, 'utf8'),
+  ]);
+  const ca = { certificatePem, keyPem };
+  const egress = await createEgress({ policy: plan.policy, ca, readSecret, audit, ...(upstreamCaPem === undefined ? {} : { upstreamCaPem }) });
+  return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, readSecret) };
+}
+
+/** Throws GATEWAY_FAILED for the first secret that a route injects and the vault does not give. */
+export async function assertSecrets(policy: EgressPolicy, readSecret: (name: string) => Promise<string>): Promise<void> {
+  const names = new Set(policy.routes.flatMap((route) => (route.inject === undefined ? [] : [route.inject.secret])));
+  for (const name of names) {
+    try {
+      await readSecret(name);
+    } catch (error) {
+      throw new TerokError('GATEWAY_FAILED', `The secret \`${name}\` of a route cannot be read: ${messageOf(error)}`, {
+        context: { secret: name },
+        hint: (isTerokError(error) ? error.hint : undefined) ?? `Store it with \`terok secret set ${name}\`.`,
+        cause: error,
+      });
+    }
+  }
+}
+
+async function readVault(dir: string, name: string): Promise<string> {
+  const { Vault } = await import('../../vault/index.ts');
+  return (await new Vault(dir).get(name)).reveal();
+}
+
+/** The HTTP server of the git gate, loaded when the bottle first asks for it. */
+function createGate({ gate, slug }: GatewayPlan, audit: AuditLog): ((socket: Socket) => void) | undefined {
+  if (gate === undefined) return undefined;
+  const load = async (): Promise<(socket: Socket) => void> => {
+    const [http, { handleGateRequest }] = await Promise.all([import('node:http'), import('../git-gate/index.ts')]);
+    const server = http.createServer({ headersTimeout: 30_000 }, (request, response) => {
+      handleGateRequest(request, response, { ...gate, slug }, audit).catch((error: unknown) => {
+        response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+      });
+    });
+    return (socket) => void server.emit('connection', socket);
+  };
+  let serve: Promise<(socket: Socket) => void> | undefined;
+  return (socket) => {
+    serve ??= load();
+    serve.then((accept) => accept(socket)).catch(() => socket.destroy());
+  };
+}

@@ -1,0 +1,99 @@
+/*
+ * Scope: the listening sockets of one sealed network, opened inside the bottle's namespace by a short-lived helper.
+ * Out of scope: what is done with a connection. Fail-safe direction: a socket that cannot be opened fails the whole set; what is
+ * not open is unreachable for the bottle.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket as UdpSocket } from 'node:dgram';
+import { readlinkSync } from 'node:fs';
+import { createServer, Server, type Socket } from 'node:net';
+import { entryPoint } from '../../core/entry-point.ts';
+import { TerokError } from '../../core/errors.ts';
+import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
+import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
+
+/** A helper needs some tens of milliseconds; this long means that it hangs. */
+const HELPER_DEADLINE_MS = 10_000;
+
+export interface NamespaceEntrance {
+  readonly holder: ProcessIdentity;
+  /** Whether a user namespace owns the network namespace, so that the helper must enter that one too */
+  readonly rootless: boolean;
+}
+
+/** Who takes what arrives; the local address and port of a socket tell which service or name was meant. */
+export interface Arrivals {
+  onConnection(socket: Socket): void;
+  onDatagram(message: Buffer, reply: (answer: Buffer) => void): void;
+}
+
+export interface OpenListener {
+  readonly spec: ListenerSpec;
+  close(): void;
+}
+
+/** Opens the sockets in the namespace of the holder, all or none; arrivals are taken from the first moment. */
+export async function openListeners(entrance: NamespaceEntrance, specs: readonly ListenerSpec[], arrivals: Arrivals): Promise<OpenListener[]> {
+  if (specs.length === 0) return [];
+  const helper = spawnHelper(entrance, specs);
+  const opened: OpenListener[] = [];
+  try {
+    await receiveAll(helper, specs.length, (spec, handle) => opened.push(serve(spec, handle, arrivals)));
+    return opened;
+  } catch (error) {
+    for (const listener of opened) listener.close();
+    throw error;
+  } finally {
+    helper.kill('SIGKILL');
+  }
+}
+
+function receiveAll(helper: ChildProcess, count: number, receive: (spec: ListenerSpec, handle: Server | UdpSocket) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string): void => {
+      clearTimeout(timer);
+      reject(new TerokError('GATEWAY_FAILED', `The gateway could not listen inside the bottle's network: ${reason}.`));
+    };
+    const timer = setTimeout(() => fail(`no answer within ${HELPER_DEADLINE_MS} ms`), HELPER_DEADLINE_MS);
+    const stderr = collectStderr(helper);
+    let received = 0;
+    helper.once('error', (error) => fail(error.message));
+    helper.once('exit', (code, signal) => fail(`the helper ended with ${signal ?? code}${stderr() === '' ? '' : ` (${stderr()})`}`));
+    helper.on('message', (message: HelperMessage, handle) => {
+      if (message.kind === 'failed') return fail(message.reason);
+      if (!(handle instanceof Server) && !(handle instanceof UdpSocket)) return fail(`no socket came for ${specKey(message.spec)}`);
+      receive(message.spec, handle);
+      received += 1;
+      if (received < count) return;
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+function serve(spec: ListenerSpec, handle: Server | UdpSocket, arrivals: Arrivals): OpenListener {
+  if (handle instanceof Server) {
+    // Half-closed connections stay open in the other direction
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => arrivals.onConnection(socket)).listen(handle);
+    return { spec, close: () => server.close() };
+  }
+  handle.on('message', (message, from) => arrivals.onDatagram(message, (answer) => handle.send(answer, from.port, from.address)));
+  handle.on('error', () => handle.close());
+  return { spec, close: () => handle.close() };
+}
+
+function spawnHelper({ holder, rootless }: NamespaceEntrance, specs: readonly ListenerSpec[]): ChildProcess {
+  const namespace = readlinkSync(`/proc/${holder.pid}/ns/net`);
+  if (!isAlive(holder)) throw new TerokError('GATEWAY_FAILED', 'The process that holds the network namespace of the bottle is gone.');
+  const enter = ['--target', String(holder.pid), '--net', ...(rootless ? ['--user', '--preserve-credentials'] : [])];
+  const helper = [process.execPath, '--max-semi-space-size=1', entryPoint(import.meta.url, 'listener-helper'), namespace, JSON.stringify(specs)];
+  return spawn('nsenter', [...enter, '--', ...helper], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+}
+
+function collectStderr(child: ChildProcess): () => string {
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+    text = (text + chunk).slice(-2_000);
+  });
+  return () => text.trim();
+}

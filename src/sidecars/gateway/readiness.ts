@@ -1,0 +1,51 @@
+import type { ChildProcess } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ERROR_EXIT_STATUS, type ErrorCode, ignoreCodes, systemCodeOf, TerokError } from '../../core/index.ts';
+import { askGateway } from './control-client.ts';
+import type { GatewayStatus } from './gateway.ts';
+import type { NetworkFiles } from './network-files.ts';
+
+const READY_MS = 20_000;
+/** Short: every bottle's start waits for this. */
+const POLL_MS = 3;
+const STATUS_MS = 3_000;
+
+/** Resolves when the gateway serves; rejects with its own words when it refuses to start or never comes up. */
+export async function waitUntilReady(files: NetworkFiles, keeper: ChildProcess, timeoutMs: number = READY_MS): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while ((await askStatus(files)) === undefined) {
+    if (keeper.exitCode !== null || keeper.signalCode !== null) throw await gatewayFailure(files, 'ended');
+    if (Date.now() > deadline) throw await gatewayFailure(files, `was not ready after ${timeoutMs} ms`);
+    await sleep(POLL_MS);
+  }
+}
+
+/** Undefined where no gateway answers. */
+export async function askStatus(files: NetworkFiles): Promise<GatewayStatus | undefined> {
+  try {
+    return (await askGateway(files.controlSocket, { command: 'status' }, STATUS_MS)) as GatewayStatus;
+  } catch (error) {
+    if (error instanceof TerokError || ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(systemCodeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+async function gatewayFailure(files: NetworkFiles, how: string): Promise<TerokError> {
+  const [failure, log] = await Promise.all([readText(files.failure), readText(files.log)]);
+  const context = { log: files.log };
+  if (failure !== '') {
+    const { code, message, hint } = JSON.parse(failure) as { code: string; message: string; hint?: string };
+    return new TerokError(isErrorCode(code) ? code : 'GATEWAY_FAILED', message, { context, ...(hint === undefined ? {} : { hint }) });
+  }
+  const tail = log.trim().split('\n').slice(-8).join('\n');
+  return new TerokError('GATEWAY_FAILED', `The gateway ${how}${tail === '' ? '.' : `: ${tail}`}`, { context });
+}
+
+async function readText(file: string): Promise<string> {
+  return (await ignoreCodes(['ENOENT'], () => readFile(file, 'utf8'))) ?? '';
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERROR_EXIT_STATUS, code);
+}

@@ -1,0 +1,133 @@
+/*
+ * Scope: makes, repairs and ends the network of one bottle and the processes behind it: holder (keeps the namespace), gateway, keeper
+ * (runs the gateway again). Fail-safe direction: whatever is missing, the namespace has no way out.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { rm, rmdir, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { helperEnvironment, ignoreCodes, makePrivateDir, type SealedNetwork, withLock, writeStateFile } from '../../core/index.ts';
+import type { GatewayPlan } from './gateway-plan.ts';
+import { linkNamespace, startHolder } from './holder.ts';
+import { startKeeper } from './keeper.ts';
+import { type NetworkDirs, type NetworkFiles, networkFiles } from './network-files.ts';
+import { endProcess, recordedProcess } from './process-record.ts';
+import { askStatus, waitUntilReady } from './readiness.ts';
+import { HOLDER_SCRIPT, KEEPER_SCRIPT } from './scripts.ts';
+
+export interface OpenNetworkOptions {
+  /** A private directory in which Node keeps compiled modules; without it each start compiles them again */
+  readonly compileCacheDir?: string;
+  /** How long `ready` waits, 20 000 by default */
+  readonly readyTimeoutMs?: number;
+}
+
+export interface ReopenedNetwork extends SealedNetwork {
+  /** `new` after a reboot or the death of the holder: a container that ran in the old namespace must be started again */
+  readonly namespace: 'kept' | 'new';
+}
+
+/** How long a gateway may take to end its connections when it is asked to. */
+const GRACE_MS = 500;
+const KEEPER_REPAIR_MS = 1_500;
+
+/**
+ * Makes the network of a bottle and starts its gateway. Resolves when the namespace exists; `ready` resolves when every listener is
+ * in place, and rejects with GATEWAY_FAILED and the gateway's own words.
+ */
+export async function openSealedNetwork(plan: GatewayPlan, options: OpenNetworkOptions = {}): Promise<SealedNetwork> {
+  const files = await prepare(plan);
+  return withLock(files.lock, async () => {
+    await endGateway(files);
+    await writeStateFile(files.plan, plan);
+    return start(plan, files, options);
+  });
+}
+
+/**
+ * Repairs whatever of a bottle's network is dead; does nothing where all is alive. A plan that is on disk is used as it is there,
+ * because it has the policy that was set last.
+ */
+export async function reopenSealedNetwork(plan: GatewayPlan, options: OpenNetworkOptions = {}): Promise<ReopenedNetwork> {
+  const files = await prepare(plan);
+  return withLock(files.lock, async () => {
+    const holder = recordedProcess(files.holder);
+    if (holder !== undefined && (await isServing(files))) {
+      linkNamespace(files, holder);
+      return { ...describe(files, Promise.resolve()), namespace: 'kept' };
+    }
+    await endGateway(files);
+    if (!existsSync(files.plan)) await writeStateFile(files.plan, plan);
+    return start(plan, files, options);
+  });
+}
+
+/** Ends everything behind a bottle's network, in any state; nothing to end is success. */
+export async function closeSealedNetwork(dirs: NetworkDirs): Promise<void> {
+  const files = networkFiles(dirs);
+  if (existsSync(files.dir)) {
+    await withLock(files.lock, async () => {
+      await endGateway(files);
+      await endProcess(recordedProcess(files.holder));
+      await rm(files.dir, { recursive: true, force: true });
+    });
+  }
+  await Promise.all([files.execSocket, files.controlSocket, files.namespace].map((file) => rm(file, { force: true })));
+  await ignoreCodes(['ENOENT', 'ENOTEMPTY'], () => rmdir(dirs.runtimeDir));
+}
+
+async function prepare(plan: GatewayPlan): Promise<NetworkFiles> {
+  const files = networkFiles(plan);
+  await Promise.all([makePrivateDir(plan.runtimeDir), makePrivateDir(files.dir)]);
+  return files;
+}
+
+async function start(plan: GatewayPlan, files: NetworkFiles, options: OpenNetworkOptions): Promise<ReopenedNetwork> {
+  await Promise.all([
+    writeFile(files.holderScript, HOLDER_SCRIPT, { mode: 0o600 }),
+    writeFile(files.keeperScript, KEEPER_SCRIPT, { mode: 0o600 }),
+    rm(files.failure, { force: true }),
+    rm(files.controlSocket, { force: true }),
+  ]);
+  const kept = recordedProcess(files.holder);
+  if (kept === undefined) await rm(files.holder, { force: true });
+  else linkNamespace(files, kept);
+  const cache = options.compileCacheDir === undefined ? {} : { NODE_COMPILE_CACHE: options.compileCacheDir };
+  const keeper = startKeeper(files, 0, helperEnvironment(cache));
+  if (kept === undefined) await startHolderOrEnd(plan, files, keeper);
+  const ready = waitUntilReady(files, keeper, options.readyTimeoutMs);
+  // Who asks for the network may end it before it looks at `ready`
+  ready.catch(() => undefined);
+  return { ...describe(files, ready), namespace: kept === undefined ? 'new' : 'kept' };
+}
+
+async function startHolderOrEnd(plan: GatewayPlan, files: NetworkFiles, keeper: ChildProcess): Promise<void> {
+  try {
+    await startHolder(files, plan.namespaceLauncher);
+  } catch (error) {
+    keeper.kill('SIGKILL');
+    await endGateway(files);
+    throw error;
+  }
+}
+
+function describe(files: NetworkFiles, ready: Promise<void>): SealedNetwork {
+  return { namespacePath: files.namespace, execSocket: files.execSocket, ready };
+}
+
+/** First the keeper, which would start the gateway again. */
+async function endGateway(files: NetworkFiles): Promise<void> {
+  await endProcess(recordedProcess(files.keeper));
+  await endProcess(recordedProcess(files.process), GRACE_MS);
+}
+
+/** A gateway whose keeper was killed makes a new one within a moment. */
+async function isServing(files: NetworkFiles): Promise<boolean> {
+  const deadline = Date.now() + KEEPER_REPAIR_MS;
+  while ((await askStatus(files)) !== undefined) {
+    if (recordedProcess(files.keeper) !== undefined) return true;
+    if (Date.now() > deadline) return false;
+    await sleep(20);
+  }
+  return false;
+}
