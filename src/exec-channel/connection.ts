@@ -1,0 +1,178 @@
+// Scope: one authenticated SSH connection to the bottle's server as one user, opened on demand and again after a loss.
+// Out of scope: what runs on it. Fail-safe direction: a host key that is not the pinned one ends the connection before anything is sent.
+import { createConnection, type Socket } from 'node:net';
+import type { Client, ClientChannel, ExecOptions as SshExecOptions } from 'ssh2';
+import { type BottleUser, messageOf, TerokError } from '../core/index.ts';
+import type { ChannelIdentity } from './identity.ts';
+import { SCRIPT_VARIABLE } from './seeds.ts';
+import { MAX_DIRECT_BYTES, splitScript } from './shell-command.ts';
+
+export interface ConnectionOptions {
+  readonly execSocket: string;
+  readonly identity: ChannelIdentity;
+  readonly user: BottleUser;
+}
+
+export interface RunRequest {
+  readonly script: string;
+  readonly terminal?: { readonly columns: number; readonly rows: number } | undefined;
+}
+
+/** From the first byte to a session: generous, because a microVM may still be booting. */
+const READY_TIMEOUT_MS = 30_000;
+/** Programs in pieces: more than this is more than Linux takes at once */
+const MAX_SCRIPT_BYTES = 1_900_000;
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #onLoss = new Set<(reason: string) => void>();
+  #opening: Promise<Client> | undefined;
+  #client: Client | undefined;
+  #closed = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Starts a shell program on the server; CHANNEL_LOST where there is no way into the bottle, NOT_FOUND where it lacks the user. */
+  async run(request: RunRequest): Promise<ClientChannel> {
+    const { command, variables } = packScript(request.script);
+    const { terminal } = request;
+    const options: SshExecOptions = {
+      env: variables,
+      ...(terminal === undefined
+        ? {}
+        : { pty: { cols: terminal.columns, rows: terminal.rows, term: 'xterm-256color', width: 0, height: 0 } }),
+    };
+    const client = await this.#open();
+    return await new Promise<ClientChannel>((resolve, reject) => {
+      const lost = (reason: string): void => reject(channelLost(reason));
+      const settle = (work: () => void): void => {
+        this.#onLoss.delete(lost);
+        work();
+      };
+      this.#onLoss.add(lost);
+      try {
+        client.exec(command, options, (error, channel) => settle(() => (error ? reject(refusal(error)) : resolve(channel))));
+      } catch (error) {
+        settle(() => reject(channelLost(messageOf(error), error)));
+      }
+    });
+  }
+
+  /** Calls `listener` once when the connection is lost; the result stops listening. */
+  onLoss(listener: (reason: string) => void): () => void {
+    this.#onLoss.add(listener);
+    return () => this.#onLoss.delete(listener);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client?.end();
+    this.#client?.destroy();
+    this.#lose('The channel was closed.');
+  }
+
+  #open(): Promise<Client> {
+    if (this.#closed) return Promise.reject(channelLost('The channel was closed.'));
+    this.#opening ??= this.#connect().catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #connect(): Promise<Client> {
+    const { Client: SshClient } = await loadSsh2();
+    const client = new SshClient();
+    const socket = createConnection(this.#options.execSocket);
+    this.#client = client;
+    let hostKeyRefused = false;
+    const pinned = Buffer.from(this.#options.identity.host.publicKey.split(' ')[1] ?? '', 'base64');
+    return await new Promise<Client>((resolve, reject) => {
+      const fail = (error: Error): void => {
+        socket.destroy();
+        reject(this.#explain(error, hostKeyRefused));
+        this.#lose(error.message);
+      };
+      client.once('ready', () => resolve(client));
+      client.on('error', fail);
+      client.on('close', () => fail(new Error('The connection to the bottle ended.')));
+      socket.once('error', fail);
+      client.connect({
+        sock: socket as Socket,
+        username: this.#options.user,
+        privateKey: this.#options.identity.client.privateKey,
+        authHandler: ['publickey'],
+        hostVerifier: (key: Buffer) => {
+          hostKeyRefused = !key.equals(pinned);
+          return !hostKeyRefused;
+        },
+        algorithms: { kex: ['curve25519-sha256'], cipher: ['aes128-gcm@openssh.com'], serverHostKey: ['ssh-ed25519'], compress: ['none'] },
+        readyTimeout: READY_TIMEOUT_MS,
+        keepaliveInterval: 0,
+      });
+    });
+  }
+
+  #lose(reason: string): void {
+    this.#opening = undefined;
+    this.#client = undefined;
+    const listeners = [...this.#onLoss];
+    this.#onLoss.clear();
+    for (const listener of listeners) listener(reason);
+  }
+
+  #explain(error: Error, hostKeyRefused: boolean): TerokError {
+    if (hostKeyRefused) return channelLost('The SSH server showed another host key than the bottle was given.', error);
+    if ('level' in error && error.level === 'client-authentication') {
+      return new TerokError(
+        'NOT_FOUND',
+        `The bottle lets no user \`${this.#options.user}\` in: the image lacks him, or his account is locked.`,
+        {
+          context: { kind: 'user', user: this.#options.user },
+          hint: 'Use an image that terok built, or add the user to the image.',
+          cause: error,
+        },
+      );
+    }
+    return channelLost(messageOf(error), error);
+  }
+}
+
+/** What the server said to a new command, or what became of the connection meanwhile. */
+function refusal(error: Error): TerokError {
+  if (/No response|Not connected/.test(error.message)) return channelLost(error.message, error);
+  return new TerokError('RUNTIME_FAILED', `The bottle's SSH server refused a command: ${error.message}`, {
+    hint: 'The bottle may be at its limit of processes.',
+    cause: error,
+  });
+}
+
+export function channelLost(reason: string, cause?: unknown): TerokError {
+  return new TerokError('CHANNEL_LOST', `No way into the bottle: ${reason}`, {
+    hint: 'See whether the bottle and its gateway run: `terok status`.',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function packScript(script: string): { readonly command: string; readonly variables: Record<string, string> } {
+  const bytes = Buffer.byteLength(script);
+  if (bytes <= MAX_DIRECT_BYTES) return { command: script, variables: {} };
+  if (bytes > MAX_SCRIPT_BYTES)
+    throw new TerokError('USAGE', `A command with its environment has at most ${MAX_SCRIPT_BYTES} bytes when quoted; got ${bytes}.`);
+  const pieces = splitScript(script).map((piece, index) => [`${SCRIPT_VARIABLE}${index}`, piece] as const);
+  const names = pieces.map(([name]) => name);
+  return { command: `eval "unset ${names.join(' ')};${names.map((name) => `$${name}`).join('')}"`, variables: Object.fromEntries(pieces) };
+}
+
+async function loadSsh2(): Promise<typeof import('ssh2')> {
+  try {
+    return (await import('ssh2')).default;
+  } catch (error) {
+    throw new TerokError('DEPENDENCY_MISSING', `The npm package \`ssh2\` could not be loaded: ${messageOf(error)}`, {
+      hint: 'Run `npm ci` in the directory of terok.',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,3 @@
+export { type Channel, type ChannelOptions, openChannel } from './channel.ts';
+export { type ChannelIdentity, type ChannelKey, createChannelIdentity, loadChannelIdentity } from './identity.ts';
+export { channelSeeds, INIT_COMMAND, REQUIRED_CAPABILITIES } from './seeds.ts';

@@ -1,0 +1,62 @@
+/** Where the bottle's init dials: the control listener of every sealed network. */
+const CONTROL_ADDRESS = '198.18.0.1';
+const CONTROL_PORT = 2022;
+
+/**
+ * The bottle's first process. It keeps one idle connection to the host; when the host writes `g` on it, the connection becomes an
+ * SSH session and the next one is dialled. As PID 1 it reaps orphans (bash does, in its SIGCHLD handler) and ends everything on TERM.
+ *
+ * Waiting is `read -t` on a pipe that nobody writes, so that it costs no process. While nobody listens it dials every 10 ms for
+ * two seconds (a start is quick), then every 200 ms.
+ */
+export const INIT_SCRIPT = `#!/bin/bash
+set -u
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+unset ENV BASH_ENV
+umask 022
+[[ -d /run/sshd ]] || mkdir -p -m 0755 /run/sshd
+exec </dev/null {never}<> <(:)
+failures=0
+
+pause() { read -r -t "$1" -u "$never" _; }
+
+others() {
+  local dir
+  for dir in /proc/[0-9]*; do [[ $dir == /proc/1 ]] || return 0; done
+  return 1
+}
+
+finish() {
+  local try
+  trap '' TERM INT
+  kill -TERM -1 2>/dev/null
+  for ((try = 0; try < 100; try++)); do
+    others || exit 0
+    pause 0.02
+  done
+  kill -KILL -1 2>/dev/null
+  exit 0
+}
+trap finish TERM INT
+
+dial() {
+  local connection word=''
+  { exec {connection}<>/dev/tcp/${CONTROL_ADDRESS}/${CONTROL_PORT}; } 2>/dev/null || return 1
+  IFS= read -r -N 1 -u "$connection" word
+  if [[ $word == g ]]; then
+    /usr/sbin/sshd -i -e -f /etc/terok/sshd_config <&"$connection" >&"$connection" {connection}>&- {never}>&- &
+    disown
+  fi
+  exec {connection}>&-
+  [[ $word == g ]]
+}
+
+while :; do
+  if dial; then
+    failures=0
+  else
+    ((failures < 1000000)) && ((failures++))
+    if ((failures < 200)); then pause 0.01; else pause 0.2; fi
+  fi
+done
+`;

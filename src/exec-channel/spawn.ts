@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ExecOptions, messageOf, TerokError } from '../core/index.ts';
+import type { Connection } from './connection.ts';
+import { EXEC_VARIABLE, killScript, signalScript } from './kill-tree.ts';
+import { Marks } from './marks.ts';
+import { startError } from './outcome.ts';
+import { toShellCommand } from './shell-command.ts';
+import { type Ending, SshProcess, signalName } from './ssh-process.ts';
+
+/** A kill waits no longer than this for the bottle. */
+const KILL_WALL_MS = 3_000;
+const KILL_RETRY_MS = 200;
+
+/** Starts a command and resolves when it runs; every way of not starting is an error. */
+export async function spawnOn(connection: Connection, argv: readonly string[], options: ExecOptions): Promise<SshProcess> {
+  const execId = randomBytes(16).toString('hex');
+  const marks = new Marks();
+  const script = toShellCommand({ argv, cwd: options.cwd, env: { ...options.env, [EXEC_VARIABLE]: execId }, marks });
+  const limit = watchLimits(options);
+  try {
+    const channel = await limit.race(connection.run({ script, terminal: options.terminal }), (late) => late.close());
+    const process = new SshProcess({
+      channel,
+      marks,
+      terminal: options.terminal !== undefined,
+      onLoss: (listener) => connection.onLoss(listener),
+      signalTree: (signal) => signalTree(connection, execId, signal),
+    });
+    limit.onLimit((ending) => void process.end(ending));
+    void process.exited.then(() => limit.forget());
+    await assertStarted(process, argv[0] ?? '', options.cwd);
+    return process;
+  } catch (error) {
+    limit.forget();
+    throw error;
+  }
+}
+
+async function assertStarted(process: SshProcess, file: string, cwd: string | undefined): Promise<void> {
+  const mark = await process.started;
+  const error = mark === undefined ? await neverStarted(process) : startError(process.failed ?? mark, file, cwd);
+  if (error === undefined) return;
+  process.release();
+  throw error;
+}
+
+async function neverStarted(process: SshProcess): Promise<TerokError> {
+  const status = await process.exited;
+  switch (status.kind) {
+    case 'timedOut':
+      return timeoutError();
+    case 'cancelled':
+      return cancelledError();
+    case 'lost':
+      return new TerokError('CHANNEL_LOST', `The way into the bottle was lost while the command started: ${status.reason}`);
+    default:
+      return new TerokError('RUNTIME_FAILED', `The bottle could not start a shell: ${JSON.stringify(status)}.`, {
+        hint: 'The image needs `/bin/sh` as the shell of its users.',
+      });
+  }
+}
+
+/** Sends a signal to the whole tree of a command, by a second command of the same user; never longer than `KILL_WALL_MS`. */
+async function signalTree(connection: Connection, execId: string, name: string): Promise<void> {
+  const signal = signalName(name);
+  if (!(`SIG${signal}` in constants.signals)) throw new TerokError('USAGE', `There is no signal \`${name}\`.`);
+  const script = signal === 'KILL' ? killScript(execId) : signalScript(execId, signal);
+  const wall = AbortSignal.timeout(KILL_WALL_MS);
+  while (!wall.aborted) {
+    if (await Promise.race([runScript(connection, script), sleep(KILL_WALL_MS, true, { ref: false })])) return;
+    await sleep(KILL_RETRY_MS);
+  }
+}
+
+/** True when the script ran to its end, or when there is nobody left to ask. */
+async function runScript(connection: Connection, script: string): Promise<boolean> {
+  try {
+    const channel = await connection.run({ script });
+    return await new Promise<boolean>((resolve) => {
+      const forget = connection.onLoss(() => resolve(true));
+      channel.on('exit', (code: number | null) => {
+        forget();
+        resolve(code === 0);
+        channel.close();
+      });
+      channel.on('close', () => resolve(false));
+      channel.on('error', () => resolve(false));
+      channel.resume();
+      channel.stderr.resume();
+      channel.end();
+    });
+  } catch (error) {
+    return error instanceof TerokError && error.code === 'CHANNEL_LOST' && messageOf(error) !== '';
+  }
+}
+
+interface Limits {
+  /** The result of `work`, unless a limit is reached first; then `dispose` gets the late result */
+  race<T>(work: Promise<T>, dispose: (late: T) => void): Promise<T>;
+  onLimit(listener: (ending: Ending) => void): void;
+  forget(): void;
+}
+
+function watchLimits({ timeoutMs, signal }: ExecOptions): Limits {
+  if (signal?.aborted === true) throw cancelledError();
+  const listeners = new Set<(ending: Ending) => void>();
+  let reached: Ending | undefined;
+  const reach = (ending: Ending) => (): void => {
+    reached ??= ending;
+    for (const listener of listeners) listener(reached);
+  };
+  const timer = timeoutMs === undefined ? undefined : setTimeout(reach({ kind: 'timedOut' }), timeoutMs);
+  const onAbort = reach({ kind: 'cancelled' });
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return {
+    race: async (work, dispose) => {
+      let first = (_ending: Ending): void => undefined;
+      const limit = new Promise<never>((_, reject) => {
+        first = (ending) => reject(ending.kind === 'timedOut' ? timeoutError() : cancelledError());
+      });
+      listeners.add(first);
+      try {
+        return await Promise.race([work, limit]);
+      } finally {
+        listeners.delete(first);
+        if (reached !== undefined) void work.then(dispose, () => undefined);
+      }
+    },
+    onLimit: (listener) => {
+      listeners.add(listener);
+      if (reached !== undefined) listener(reached);
+    },
+    forget: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      listeners.clear();
+    },
+  };
+}
+
+function timeoutError(): TerokError {
+  return new TerokError('TIMEOUT', 'The bottle did not start the command within the time that it was given.');
+}
+
+function cancelledError(): TerokError {
+  return new TerokError('CANCELLED', 'The command was cancelled before it started.');
+}
