@@ -1,0 +1,113 @@
+/*
+ * Scope: one HTTP request from its head to the decision, the credential and the hand-over to the upstream.
+ * Out of scope: moving the bytes (`relay.ts`). Fail-safe direction: nothing is sent before the decision is in the audit log.
+ */
+import { type EgressPolicy, messageOf, type Route } from '../../core/index.ts';
+import type { AuditLog } from './audit-log.ts';
+import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
+import { type Denied, decide, deny, type EgressTarget } from './decide.ts';
+import { forwardedHeaders, type HeaderList } from './headers.ts';
+import type { RequestHead } from './message.ts';
+import type { UpstreamOptions } from './upstream.ts';
+
+/** What to send, and where; written anew from what was read. */
+export interface ForwardPlan {
+  readonly target: EgressTarget;
+  readonly upstream: UpstreamOptions;
+  readonly method: string;
+  readonly requestTarget: string;
+  readonly headers: HeaderList;
+  readonly route: Route;
+  /** Value that must not come back */
+  readonly secret: string | undefined;
+}
+
+export interface ExchangeContext {
+  readonly policy: () => EgressPolicy;
+  readonly audit: AuditLog;
+  readonly readSecret: (name: string) => Promise<string>;
+}
+
+/** Decides a request and says what to send upstream, or why nothing is sent. Either way the audit log has it. */
+export async function planRequest(
+  context: ExchangeContext,
+  head: RequestHead,
+  target: EgressTarget,
+  secure: boolean,
+): Promise<ForwardPlan | Denied> {
+  const planned = await tryPlan(context, head, target, secure);
+  const problem = auditRequest(context.audit, target, head, planned);
+  return problem ?? planned;
+}
+
+async function tryPlan(context: ExchangeContext, head: RequestHead, target: EgressTarget, secure: boolean): Promise<ForwardPlan | Denied> {
+  const decision = decide(context.policy(), { ...target, method: head.method, target: head.target });
+  if (!decision.allow) return decision;
+  const { route } = decision;
+  const upstreamSecure = secure && route.plainUpstream !== true;
+  const plan = {
+    target,
+    upstream: { secure: upstreamSecure, privateNetworks: route.privateNetworks ?? [] },
+    method: head.method,
+    route,
+  };
+  const host = ['host', hostField(target, upstreamSecure)] as const;
+  const headers = forwardedHeaders(head.headers);
+  if (!decision.managed) return { ...plan, requestTarget: decision.forwardTarget, headers: [host, ...headers], secret: undefined };
+  const requestTarget = targetWithoutCredentials(decision.forwardTarget);
+  const bare = withoutCredentials(headers, route.inject?.header);
+  if (route.inject === undefined) return { ...plan, requestTarget, headers: [host, ...bare], secret: undefined };
+  if (!upstreamSecure && route.plainUpstream !== true) {
+    return deny('plain-credential', `the credential of route \`${route.name}\` is only sent over TLS`, `Use \`https://${target.name}\`.`);
+  }
+  const problem = phantomProblem(head.headers, route.inject);
+  if (problem !== undefined) return problem;
+  const secret = await secretOf(context, route.inject.secret);
+  if (typeof secret !== 'string') return secret;
+  const scannable = bare.filter(([name]) => name !== 'accept-encoding' && name !== 'range');
+  return {
+    ...plan,
+    requestTarget,
+    headers: [host, ...scannable, ['accept-encoding', 'identity'], credentialHeader(route.inject, secret)],
+    secret,
+  };
+}
+
+async function secretOf(context: ExchangeContext, name: string): Promise<string | Denied> {
+  const hint = `On the host, run \`terok secret set ${name}\`.`;
+  try {
+    const secret = await context.readSecret(name);
+    if (secret.length >= MIN_SECRET_LENGTH && /^[\x20-\x7e]+$/.test(secret)) return secret;
+    return deny('secret-unavailable', `the secret \`${name}\` is not at least ${MIN_SECRET_LENGTH} printable characters`, hint);
+  } catch (error) {
+    context.audit.record({ kind: 'secret', decision: 'deny', secret: name, problem: messageOf(error) });
+    return deny('secret-unavailable', `the host has no usable secret \`${name}\``, hint);
+  }
+}
+
+/** Undefined once the decision is recorded; a decision that cannot be recorded is a refusal. */
+function auditRequest(audit: AuditLog, target: EgressTarget, head: RequestHead, planned: ForwardPlan | Denied): Denied | undefined {
+  const path = head.target.split('?', 1)[0] ?? '';
+  const common = { kind: 'request', host: target.name, port: target.port, method: head.method, path };
+  try {
+    if ('reason' in planned) audit.record({ ...common, decision: 'deny', reason: planned.reason });
+    else
+      audit.record({
+        ...common,
+        decision: 'allow',
+        route: planned.route.name,
+        ...(planned.secret === undefined ? {} : { injected: true }),
+      });
+    return undefined;
+  } catch (error) {
+    return deny(
+      'audit-unavailable',
+      `the decision could not be recorded (${messageOf(error).slice(0, 80)})`,
+      'Free some space on the host.',
+    );
+  }
+}
+
+function hostField({ name, port }: EgressTarget, secure: boolean): string {
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+}

@@ -1,0 +1,158 @@
+/*
+ * Scope: the server that a bottle sees under one name and port: TLS with a certificate of the bottle's own CA, HTTP/2 and HTTP/1.1.
+ * Out of scope: decisions. Fail-safe direction: the caller has checked that the client asks for exactly this name.
+ */
+import { generateKeyPair, type KeyObject } from 'node:crypto';
+import http from 'node:http';
+import http2 from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { promisify } from 'node:util';
+import { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from '../../core/index.ts';
+import type { EgressTarget } from './decide.ts';
+
+export type FrontRequest = http.IncomingMessage | http2.Http2ServerRequest;
+export type FrontResponse = http.ServerResponse | http2.Http2ServerResponse;
+
+export interface FrontHandlers {
+  onRequest(request: FrontRequest, response: FrontResponse, target: EgressTarget, secure: boolean): void;
+  onUpgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer, target: EgressTarget, secure: boolean): void;
+  onTunnel(request: http.IncomingMessage, socket: Duplex, target: EgressTarget): void;
+  /** The client sent what is no HTTP, or did not finish the TLS handshake */
+  onClientError(error: Error, socket: Duplex, target: EgressTarget): void;
+}
+
+const DAY_MS = 86_400_000;
+/** Below the 100 days that some clients accept from a private CA, with room for a wrong clock. */
+const LEAF_DAYS = 90;
+const LEAF_AGE_MS = 30 * DAY_MS;
+const MAX_FRONTS = 256;
+const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_STREAMS = 128;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const HEADERS_TIMEOUT_MS = 60_000;
+
+interface Front {
+  readonly secure: http2.Http2SecureServer;
+  readonly madeAt: number;
+}
+
+export class Fronts {
+  readonly #issuer: CertificateIssuer;
+  readonly #handlers: FrontHandlers;
+  readonly #fronts = new Map<string, Front>();
+  readonly #plain = new Map<string, http.Server>();
+  #tools:
+    | Promise<{
+        readonly build: CertificateBuilder;
+        readonly privateKey: KeyObject;
+        readonly publicKey: KeyObject;
+        readonly keyPem: string;
+      }>
+    | undefined;
+
+  constructor(ca: BottleCa, handlers: FrontHandlers) {
+    this.#issuer = issuerOf(ca);
+    this.#handlers = handlers;
+  }
+
+  /** Terminates TLS on a connection whose ClientHello names `target.name`. */
+  async acceptSecure(socket: Socket, target: EgressTarget): Promise<void> {
+    const front = await this.#frontOf(target);
+    if (!socket.destroyed) front.secure.emit('connection', socket);
+  }
+
+  acceptPlain(socket: Socket, target: EgressTarget): void {
+    const key = `${target.name}:${target.port}`;
+    let server = this.#plain.get(key);
+    if (server === undefined) {
+      server = configure(http.createServer(HTTP1_OPTIONS), this.#handlers, target, false);
+      if (this.#plain.size >= MAX_FRONTS) this.#plain.clear();
+      this.#plain.set(key, server);
+    }
+    server.emit('connection', socket);
+  }
+
+  async #frontOf(target: EgressTarget): Promise<Front> {
+    const key = `${target.name}:${target.port}`;
+    const known = this.#fronts.get(key);
+    if (known !== undefined && Date.now() - known.madeAt < LEAF_AGE_MS) {
+      this.#fronts.delete(key);
+      this.#fronts.set(key, known);
+      return known;
+    }
+    this.#tools ??= loadTools();
+    const { build, publicKey, keyPem } = await this.#tools;
+    const now = Date.now();
+    const cert = build(
+      {
+        subject: target.name,
+        publicKey,
+        notBefore: new Date(now - DAY_MS),
+        notAfter: new Date(now + LEAF_DAYS * DAY_MS),
+        use: { kind: 'server', name: target.name },
+      },
+      this.#issuer,
+    );
+    const front = { secure: this.#secureServer(target, cert, keyPem), madeAt: now };
+    this.#fronts.set(key, front);
+    const oldest = this.#fronts.keys().next().value;
+    if (this.#fronts.size > MAX_FRONTS && oldest !== undefined) this.#fronts.delete(oldest);
+    return front;
+  }
+
+  #secureServer(target: EgressTarget, cert: string, key: string): http2.Http2SecureServer {
+    const server = http2.createSecureServer({
+      allowHTTP1: true,
+      cert,
+      key,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES, enableConnectProtocol: false },
+      ...HTTP1_OPTIONS,
+    } as http2.SecureServerOptions);
+    server.on('tlsClientError', (error: Error, socket: Duplex) => this.#handlers.onClientError(error, socket, target));
+    return configure(server, this.#handlers, target, true);
+  }
+}
+
+/** `requestTimeout` is off because an upload may last long; `headersTimeout` stays. */
+const HTTP1_OPTIONS = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0,
+  insecureHTTPParser: false,
+  keepAliveTimeout: 120_000,
+  noDelay: true,
+} as const;
+
+function configure<S extends http.Server | http2.Http2SecureServer>(
+  server: S,
+  handlers: FrontHandlers,
+  target: EgressTarget,
+  secure: boolean,
+): S {
+  const onRequest = (request: FrontRequest, response: FrontResponse): void => handlers.onRequest(request, response, target, secure);
+  const emitter = server as NodeJS.EventEmitter;
+  emitter.on('request', onRequest);
+  emitter.on('checkContinue', onRequest);
+  emitter.on('checkExpectation', onRequest);
+  emitter.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) =>
+    handlers.onUpgrade(request, socket, head, target, secure),
+  );
+  emitter.on('connect', (request: FrontRequest, peer: Duplex | http2.Http2ServerResponse) => {
+    if (peer instanceof http2.Http2ServerResponse) onRequest(request, peer);
+    else handlers.onTunnel(request as http.IncomingMessage, peer, target);
+  });
+  emitter.on('clientError', (error: Error, socket: Duplex) => handlers.onClientError(error, socket, target));
+  return server;
+}
+
+/** One key for all leaves of this process: a key per name would protect nothing more. */
+async function loadTools() {
+  const [build, { privateKey, publicKey }] = await Promise.all([
+    loadCertificateBuilder(),
+    promisify(generateKeyPair)('ec', { namedCurve: 'P-256' }),
+  ]);
+  return { build, privateKey, publicKey, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
+}

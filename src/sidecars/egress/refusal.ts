@@ -1,0 +1,62 @@
+import { STATUS_CODES } from 'node:http';
+
+/** Why the gateway refused: a word for programs, with the HTTP status that carries it. */
+export const REFUSAL_STATUS = {
+  'host-not-allowed': 403,
+  'port-not-allowed': 403,
+  'method-not-allowed': 403,
+  'path-not-allowed': 403,
+  'path-ambiguous': 400,
+  'host-invalid': 400,
+  'host-mismatch': 421,
+  'tls-name-missing': 421,
+  'framing-ambiguous': 400,
+  'upgrade-not-allowed': 403,
+  'tunnel-not-allowed': 403,
+  'needs-inspection': 403,
+  'phantom-missing': 403,
+  'phantom-wrong': 403,
+  'plain-credential': 403,
+  'secret-unavailable': 403,
+  'address-not-allowed': 403,
+  'name-unresolved': 502,
+  'upstream-failed': 502,
+  'upstream-untrusted': 502,
+  'response-unscannable': 502,
+  'audit-unavailable': 503,
+  'too-many-connections': 503,
+} as const;
+
+export type RefusalReason = keyof typeof REFUSAL_STATUS;
+
+/** A refusal as the bottle sees it; says enough to ask for the right thing, nothing about addresses or secrets. */
+export interface Refusal {
+  readonly reason: RefusalReason;
+  readonly message: string;
+  /** What a person does on the host to allow it */
+  readonly hint: string;
+}
+
+export const REFUSAL_HEADER = 'x-terok-refused';
+
+/** The answer to a refused HTTP request, as JSON because clients of model APIs show `error.message`. */
+export function refusalBody(refusal: Refusal): string {
+  return `${JSON.stringify({ error: { type: 'terok_refused', reason: refusal.reason, message: `terok refused this: ${refusal.message}`, hint: refusal.hint } })}\n`;
+}
+
+export function refusalHeaders(refusal: Refusal, body: string): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    'cache-control': 'no-store',
+    [REFUSAL_HEADER]: refusal.reason,
+  };
+}
+
+/** A whole HTTP/1.1 answer, for sockets that no server object owns. */
+export function rawRefusal(refusal: Refusal): string {
+  const body = refusalBody(refusal);
+  const status = REFUSAL_STATUS[refusal.reason];
+  const headers = Object.entries({ ...refusalHeaders(refusal, body), connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${headers.join('')}\r\n${body}`;
+}

@@ -1,0 +1,2 @@
+export { Secret } from './secret.ts';
+export { parseSecretName, Vault } from './vault.ts';
