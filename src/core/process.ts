@@ -1,4 +1,3 @@
-import { execa } from 'execa';
 import { messageOf, systemCodeOf, TerokError } from './errors.ts';
 
 export interface RunOptions {
@@ -40,6 +39,8 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const [file, ...args] = argv;
   if (file === undefined) throw new TerokError('USAGE', 'A command needs at least the name of a program.');
   options.signal?.throwIfAborted();
+  // Loaded on first use: it is the heaviest library of this layer, and the gateway and `--help` never need it
+  const { execa } = await import('execa');
   const child = execa(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: { ...(options.env ?? helperEnvironment()) } as Record<string, string>,
