@@ -1,7 +1,7 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { TerokError } from '../core/errors.ts';
 import { type CommandSpec, longName, type OptionSpec } from './command-spec.ts';
-import { COMMAND_NAMES, COMMON_OPTIONS, type CommandInput, type CommandName, specOf } from './command-table.ts';
+import { COMMAND_NAMES, COMMON_OPTIONS, type CommandInput, type CommandName, GROUPS, specOf } from './command-table.ts';
 
 export type ParsedCommand = {
   readonly [Name in CommandName]: { readonly name: Name; readonly input: CommandInput<Name>; readonly common: CommonInput };
@@ -23,7 +23,7 @@ export function parseArguments(argv: readonly string[]): ParsedCommand {
     command.parse(before, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    throw new TerokError('USAGE', sentence(error.message.replace(/^error: /, '')), { hint: `See \`terok ${name} --help\`.` });
+    throw new TerokError('USAGE', sentence(error.message.replace(/^error: /, '')), { hint: hintFor(name, error) });
   }
   return collect(name, spec, command, after);
 }
@@ -33,7 +33,7 @@ function commandNameOf(argv: readonly string[]): CommandName {
   if (known !== undefined) return known;
   const [first = ''] = argv;
   const isOption = first.startsWith('-');
-  const close = closest(first, COMMAND_NAMES);
+  const close = closest(argv.slice(0, Object.hasOwn(GROUPS, first) ? 2 : 1).join(' '), COMMAND_NAMES);
   throw new TerokError(
     'USAGE',
     isOption ? `The command comes before its options; got \`${first}\`.` : `There is no command \`${argv.slice(0, 2).join(' ')}\`.`,
@@ -47,6 +47,11 @@ function commandNameOf(argv: readonly string[]): CommandName {
 function splitAtDashes(argv: readonly string[], spec: CommandSpec): { readonly before: string[]; readonly after: string[] } {
   const dashes = hasRest(spec) ? argv.indexOf('--') : -1;
   return dashes === -1 ? { before: [...argv], after: [] } : { before: argv.slice(0, dashes), after: argv.slice(dashes + 1) };
+}
+
+function hintFor(name: CommandName, error: CommanderError): string {
+  const more = `See \`terok ${name} --help\`.`;
+  return error.code === 'commander.excessArguments' && hasRest(specOf(name)) ? `A command goes after \`--\`. ${more}` : more;
 }
 
 function hasRest(spec: CommandSpec): boolean {
@@ -123,7 +128,7 @@ function sentence(text: string): string {
 function closest(word: string, known: readonly string[]): string | undefined {
   const ranked = known.map((each) => ({ each, distance: editDistance(word, each) })).sort((a, b) => a.distance - b.distance);
   const [best] = ranked;
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.each : undefined;
+  return best !== undefined && best.distance <= (word.length < 3 ? 1 : 2) ? best.each : undefined;
 }
 
 function editDistance(from: string, to: string): number {
