@@ -35,3 +35,8 @@ export { HOST_NAME_RULES, type HostNameProblem, type HostNameResult, hostPattern
 export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './resolve/request-path.ts';
 export { type BottleCa, issuerOf } from './resolve/ca.ts';
 export { type CertificateBuilder, type CertificateIssuer, loadCertificateBuilder } from './resolve/certificate.ts';
+export { type EnvironmentEntry, type EnvironmentInputs, isOwnedVariable, PromptedSecret, type ResolvedEnvironment, resolveEnvironment } from './resolve/environment.ts';
+export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './resolve/limits.ts';
+export { acquireLoopbackAlias, releaseLoopbackAlias } from './resolve/loopback.ts';
+export { type BottlePhase, type BottleRecord, listRecords, type RecordEntry, readRecord, recordFile, updateRecord, writeRecord } from './resolve/metadata.ts';
+export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';

@@ -1,0 +1,24 @@
+export { type BottleCa, combinedBundle, issuerOf, mintBottleCa } from './ca.ts';
+export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes, routeSchema } from './egress-plan.ts';
+export {
+  type EnvironmentEntry,
+  type EnvironmentInputs,
+  isOwnedVariable,
+  PromptedSecret,
+  type ResolvedEnvironment,
+  resolveEnvironment,
+} from './environment.ts';
+export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './limits.ts';
+export { acquireLoopbackAlias, releaseLoopbackAlias } from './loopback.ts';
+export {
+  type BottlePhase,
+  type BottleRecord,
+  listRecords,
+  type RecordEntry,
+  readRecord,
+  recordFile,
+  updateRecord,
+  writeRecord,
+} from './metadata.ts';
+export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './slug.ts';
+export { type TrustPaths, trustEnvironment } from './trust-environment.ts';
