@@ -34,8 +34,11 @@ export class Connection {
     this.#options = options;
   }
 
-  /** Starts a shell program on the server; CHANNEL_LOST where there is no way into the bottle, NOT_FOUND where it lacks the user. */
-  async run(request: RunRequest): Promise<ClientChannel> {
+  /**
+   * Starts a shell program on the server and gives what `attach` makes of its channel, called at once so that no event is missed.
+   * CHANNEL_LOST where there is no way into the bottle, NOT_FOUND where it lacks the user.
+   */
+  async run<T>(request: RunRequest, attach: (channel: ClientChannel) => T): Promise<T> {
     const { command, variables } = packScript(request.script);
     const { terminal } = request;
     const options: SshExecOptions = {
@@ -45,7 +48,7 @@ export class Connection {
         : { pty: { cols: terminal.columns, rows: terminal.rows, term: 'xterm-256color', width: 0, height: 0 } }),
     };
     const client = await this.#open();
-    return await new Promise<ClientChannel>((resolve, reject) => {
+    return await new Promise<T>((resolve, reject) => {
       const lost = (reason: string): void => reject(channelLost(reason));
       const settle = (work: () => void): void => {
         this.#onLoss.delete(lost);
@@ -53,7 +56,7 @@ export class Connection {
       };
       this.#onLoss.add(lost);
       try {
-        client.exec(command, options, (error, channel) => settle(() => (error ? reject(refusal(error)) : resolve(channel))));
+        client.exec(command, options, (error, channel) => settle(() => (error ? reject(refusal(error)) : resolve(attach(channel)))));
       } catch (error) {
         settle(() => reject(channelLost(messageOf(error), error)));
       }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientChannel } from 'ssh2';
 import { type ExecOptions, messageOf, TerokError } from '../core/index.ts';
 import type { Connection } from './connection.ts';
 import { EXEC_VARIABLE, killScript, signalScript } from './kill-tree.ts';
@@ -20,14 +21,15 @@ export async function spawnOn(connection: Connection, argv: readonly string[], o
   const script = toShellCommand({ argv, cwd: options.cwd, env: { ...options.env, [EXEC_VARIABLE]: execId }, marks });
   const limit = watchLimits(options);
   try {
-    const channel = await limit.race(connection.run({ script, terminal: options.terminal }), (late) => late.close());
-    const process = new SshProcess({
-      channel,
-      marks,
-      terminal: options.terminal !== undefined,
-      onLoss: (listener) => connection.onLoss(listener),
-      signalTree: (signal) => signalTree(connection, execId, signal),
-    });
+    const attach = (channel: ClientChannel): SshProcess =>
+      new SshProcess({
+        channel,
+        marks,
+        terminal: options.terminal !== undefined,
+        onLoss: (listener) => connection.onLoss(listener),
+        signalTree: (signal) => signalTree(connection, execId, signal),
+      });
+    const process = await limit.race(connection.run({ script, terminal: options.terminal }, attach), (late) => void late.end({ kind: 'cancelled' }));
     limit.onLimit((ending) => void process.end(ending));
     void process.exited.then(() => limit.forget());
     await assertStarted(process, argv[0] ?? '', options.cwd);
@@ -77,23 +79,29 @@ async function signalTree(connection: Connection, execId: string, name: string):
 /** True when the script ran to its end, or when there is nobody left to ask. */
 async function runScript(connection: Connection, script: string): Promise<boolean> {
   try {
-    const channel = await connection.run({ script });
-    return await new Promise<boolean>((resolve) => {
-      const forget = connection.onLoss(() => resolve(true));
-      channel.on('exit', (code: number | null) => {
-        forget();
-        resolve(code === 0);
-        channel.close();
-      });
-      channel.on('close', () => resolve(false));
-      channel.on('error', () => resolve(false));
-      channel.resume();
-      channel.stderr.resume();
-      channel.end();
-    });
+    const ended = await connection.run({ script }, (channel) => endOf(connection, channel));
+    return await ended.exited;
   } catch (error) {
     return error instanceof TerokError && error.code === 'CHANNEL_LOST' && messageOf(error) !== '';
   }
+}
+
+/** The promise stands in an object, or else awaiting the start would await the end as well. */
+function endOf(connection: Connection, channel: ClientChannel): { readonly exited: Promise<boolean> } {
+  const exited = new Promise<boolean>((resolve) => {
+    const forget = connection.onLoss(() => resolve(true));
+    channel.on('exit', (code: number | null) => {
+      forget();
+      resolve(code === 0);
+      channel.close();
+    });
+    channel.on('close', () => resolve(false));
+    channel.on('error', () => resolve(false));
+    channel.resume();
+    channel.stderr.resume();
+    channel.end();
+  });
+  return { exited };
 }
 
 interface Limits {
