@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { longName } from '../../../src/cli/command-spec.ts';
+import { longName, type OptionSpec } from '../../../src/cli/command-spec.ts';
 import { COMMAND_NAMES, COMMON_OPTIONS, EXIT_STATUSES, GROUPS, specOf } from '../../../src/cli/command-table.ts';
 import { loadCommand } from '../../../src/cli/load-command.ts';
 import { ERROR_EXIT_STATUS } from '../../../src/core/errors.ts';
@@ -7,7 +7,7 @@ import { ERROR_EXIT_STATUS } from '../../../src/core/errors.ts';
 test.each(COMMAND_NAMES)('`%s` has a module, distinct options and at most one rest, at the end', async (name) => {
   expect(typeof (await loadCommand(name)).execute).toBe('function');
   const spec = specOf(name);
-  const options = Object.entries({ ...spec.options, ...COMMON_OPTIONS });
+  const options = Object.entries<OptionSpec>({ ...spec.options, ...COMMON_OPTIONS });
   const names = options.flatMap(([key, option]) => [longName(key), ...(option.short === undefined ? [] : [option.short])]);
   expect(new Set(names).size).toBe(names.length);
   const kinds = Object.values(spec.arguments).map((argument) => argument.kind);
