@@ -1,0 +1,150 @@
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { helperEnvironment, ignoreCodes, messageOf, type RunOptions, run, TerokError, writePrivateFile, writeStateFile } from '../../core/index.ts';
+import { ensureCgroupNamespace } from './cgroup-namespace.ts';
+import { defaultConfFiles, formatConf, mergeConf, parseConf, readConfFiles } from './containers-conf.ts';
+import { classifyFailure } from './failure.ts';
+import type { Machine } from './machine.ts';
+import { hasConfOverride } from './quirks.ts';
+
+const factsSchema = z.object({
+  version: z.string(),
+  rootless: z.boolean(),
+  graphRoot: z.string(),
+  graphDriver: z.string(),
+  runRoot: z.string(),
+  cgroupVersion: z.string(),
+  cgroupManager: z.string(),
+  controllers: z.array(z.string()),
+  runtime: z.object({ name: z.string(), path: z.string(), version: z.string() }),
+  seccomp: z.boolean(),
+});
+
+/** What `podman info` says about this installation. */
+export type PodmanFacts = z.infer<typeof factsSchema>;
+
+/** How a program is started so that Podman works on this machine: `[...launcher, ...argv]` with `env`. */
+export interface Invocation {
+  readonly binary: string;
+  readonly launcher: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface HostInputs {
+  readonly env: NodeJS.ProcessEnv;
+  readonly runtimeDir: string;
+  readonly machine: Machine;
+  readonly binary: string;
+}
+
+const cacheSchema = z.object({ key: z.string(), version: z.string(), facts: factsSchema });
+const QUESTION_TIMEOUT_MS = 20_000;
+
+/**
+ * Prepares the way Podman is started and learns what it can do. `podman info` takes a quarter of a second, so the answer is kept in
+ * the runtime directory for as long as Podman and its configuration files stay the same.
+ */
+export async function prepareInvocation(inputs: HostInputs, options: Pick<RunOptions, 'signal'> = {}): Promise<{ invocation: Invocation; facts: PodmanFacts }> {
+  const { machine, runtimeDir, binary, env } = inputs;
+  const launcher = machine.cgroups === 'hybrid' && machine.uid === 0 ? ['nsenter', `--mount=${await ensureCgroupNamespace(runtimeDir)}`, '--'] : [];
+  const key = await cacheKey(inputs);
+  const cacheFile = path.join(runtimeDir, 'podman-host.json');
+  const cached = await readCache(cacheFile);
+  const version = cached?.key === key ? cached.version : await askVersion({ binary, launcher, env: helperEnvironment({}, env) }, options);
+  const invocation = { binary, launcher, env: helperEnvironment(await privateConf(inputs, version), env) };
+  if (cached?.key === key) return { invocation, facts: cached.facts };
+  const facts = await askFacts(invocation, options);
+  await writeStateFile(cacheFile, { key, version, facts });
+  return { invocation, facts };
+}
+
+/** A cache that cannot be read is asked for again: nothing is lost with it. */
+async function readCache(file: string): Promise<z.infer<typeof cacheSchema> | undefined> {
+  const text = await ignoreCodes(['ENOENT'], () => readFile(file, 'utf8'));
+  if (text === undefined) return undefined;
+  try {
+    return cacheSchema.parse(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
+
+async function cacheKey({ binary, env, machine }: HostInputs): Promise<string> {
+  const files = [binary, ...defaultConfFiles(env, machine.uid), '/etc/containers/storage.conf'];
+  const stamps = await Promise.all(
+    files.map(async (file) => {
+      const found = await ignoreCodes(['ENOENT', 'EACCES'], () => stat(file));
+      return found === undefined ? `${file}:-` : `${file}:${found.mtimeMs}:${found.size}`;
+    }),
+  );
+  const relevant = Object.entries(helperEnvironment({}, env)).filter(([name]) => /^(CONTAINERS_|STORAGE_|XDG_|HOME$|PATH$)/.test(name));
+  return JSON.stringify([stamps, relevant, machine]);
+}
+
+async function askVersion(invocation: Invocation, options: Pick<RunOptions, 'signal'>): Promise<string> {
+  const result = await run([...invocation.launcher, invocation.binary, '--version'], { ...options, env: invocation.env, cwd: '/', timeoutMs: QUESTION_TIMEOUT_MS });
+  const version = /version (\d+\.\d+\.\d+\S*)/.exec(result.stdout.toString('utf8'))?.[1];
+  if (result.exitCode === 0 && version !== undefined) return version;
+  throw classifyFailure('say its version', result.stderr.toString('utf8'), { binary: invocation.binary });
+}
+
+const infoSchema = z.object({
+  host: z.object({
+    cgroupManager: z.string(),
+    cgroupVersion: z.string(),
+    cgroupControllers: z.array(z.string()).nullish(),
+    ociRuntime: z.object({ name: z.string(), path: z.string(), version: z.string() }),
+    security: z.object({ rootless: z.boolean(), seccompEnabled: z.boolean() }),
+  }),
+  store: z.object({ graphRoot: z.string(), graphDriverName: z.string(), runRoot: z.string() }),
+  version: z.object({ Version: z.string() }),
+});
+
+async function askFacts(invocation: Invocation, options: Pick<RunOptions, 'signal'>): Promise<PodmanFacts> {
+  const result = await run([...invocation.launcher, invocation.binary, 'info', '--format', 'json'], { ...options, env: invocation.env, cwd: '/', timeoutMs: QUESTION_TIMEOUT_MS });
+  if (result.exitCode !== 0) throw classifyFailure('describe itself (`podman info`)', result.stderr.toString('utf8'), { binary: invocation.binary });
+  try {
+    const { host, store, version } = infoSchema.parse(JSON.parse(result.stdout.toString('utf8')));
+    return {
+      version: version.Version,
+      rootless: host.security.rootless,
+      graphRoot: store.graphRoot,
+      graphDriver: store.graphDriverName,
+      runRoot: store.runRoot,
+      cgroupVersion: host.cgroupVersion,
+      cgroupManager: host.cgroupManager,
+      controllers: host.cgroupControllers ?? [],
+      runtime: { ...host.ociRuntime, version: host.ociRuntime.version.split('\n')[0] ?? '' },
+      seccomp: host.security.seccompEnabled,
+    };
+  } catch (error) {
+    throw new TerokError('BACKEND_UNAVAILABLE', `\`podman info\` answered something that terok does not understand: ${messageOf(error)}`, { hint: 'Check that `podman info --format json` works in a shell.', cause: error });
+  }
+}
+
+/** Settings that this machine needs, in a file of terok's own; the environment that makes Podman read it. */
+async function privateConf(inputs: HostInputs, version: string): Promise<Record<string, string>> {
+  const settings = requiredSettings(inputs.machine);
+  if (settings === '') return {};
+  const file = path.join(inputs.runtimeDir, 'containers.conf');
+  if (hasConfOverride(version)) {
+    await writeWhenDifferent(file, settings);
+    return { CONTAINERS_CONF_OVERRIDE: file };
+  }
+  const user = await readConfFiles(defaultConfFiles(inputs.env, inputs.machine.uid));
+  await writeWhenDifferent(file, formatConf(mergeConf(user, parseConf(settings))));
+  return { CONTAINERS_CONF: file };
+}
+
+function requiredSettings(machine: Machine): string {
+  const containers = machine.uid === 0 && !machine.mayRaiseLimits ? '[containers]\ndefault_ulimits = []\n' : '';
+  const engine = machine.systemd ? '' : '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n';
+  return containers + engine;
+}
+
+async function writeWhenDifferent(file: string, content: string): Promise<void> {
+  const present = await ignoreCodes(['ENOENT'], () => readFile(file, 'utf8'));
+  if (present !== content) await writePrivateFile(file, content);
+}

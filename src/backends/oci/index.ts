@@ -1,0 +1,12 @@
+export { releaseCgroupNamespace } from './cgroup-namespace.ts';
+export { classifyFailure } from './failure.ts';
+export type { PodmanFacts } from './host-facts.ts';
+export { createImageStore } from './image-store.ts';
+export { type ContainerDescription, type ImageDescription, LABELS, parseContainer, parseContainerList, parseImages, parsePodmanJson, toStatus } from './inspect.ts';
+export type { Machine } from './machine.ts';
+export { type OciConfig, ociConfigSchema } from './oci-config.ts';
+export { createPodmanHost, examinePodmanHost, type HostExamination, type PodmanHost, type PodmanHostOptions } from './podman-host.ts';
+export { compareVersions, PODMAN_FLOOR, processLimitThatWorks, REMOVE_ATTEMPTS, RESIZE_OK_STATUS } from './quirks.ts';
+export { bottleSeccompProfile, type SeccompProfile, type SeccompRule } from './seccomp/profile.ts';
+export { writeSeccompProfile } from './seccomp/write-profile.ts';
+export { type ContainerStorage, readContainerStorage } from './storage-record.ts';

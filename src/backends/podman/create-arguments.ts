@@ -1,0 +1,76 @@
+/**
+ * The command line that makes a bottle's container. Values of the user's environment are never on it.
+ *
+ * Scope: every isolation option, spelt out even where it is Podman's default, because a containers.conf may change defaults.
+ * Fail-safe direction: `verify-config.ts` reads back what came of it; nothing starts on the word of this file.
+ */
+import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
+import type { BottlePlan } from '../../core/index.ts';
+import { LABELS, type PodmanHost, processLimitThatWorks } from '../oci/index.ts';
+import { namespaceLink } from './resolve-plan.ts';
+
+export const BOTTLE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const MAX_LOG = '1mb';
+const SHM_SIZE = '64m';
+
+export interface CreateInputs {
+  readonly plan: BottlePlan;
+  readonly host: PodmanHost;
+  /** State directory of terok: whose container this is */
+  readonly owner: string;
+  readonly seccompFile: string;
+  readonly init: readonly string[];
+  readonly exec: ExecKind;
+  /** Names this one attempt, so that a half-made container is found again */
+  readonly attempt: string;
+}
+
+/** How commands get into the bottle. */
+export type ExecKind = 'ssh' | 'api';
+
+export function createArguments(inputs: CreateInputs): string[] {
+  const { plan, host, init } = inputs;
+  return [
+    'create', '--name', plan.runtimeName, '--pull=never',
+    ...identityArguments(inputs),
+    ...isolationArguments(inputs),
+    ...limitArguments(plan, host),
+    '--log-driver', 'k8s-file', '--log-opt', `max-size=${MAX_LOG}`,
+    '--user', '0:0', '--workdir', '/', '--unsetenv-all', '--env', 'TERM=xterm-256color', '--env', `PATH=${BOTTLE_PATH}`,
+    '--stop-signal', 'SIGTERM', '--restart', 'no', '--entrypoint', JSON.stringify(init),
+    plan.spec.image,
+  ];
+}
+
+function identityArguments({ plan, owner, exec, attempt }: CreateInputs): string[] {
+  const labels = { [LABELS.slug]: plan.spec.slug, [LABELS.owner]: owner, [LABELS.exec]: exec, [LABELS.attempt]: attempt };
+  return [...Object.entries(labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]), '--hostname', plan.spec.slug];
+}
+
+function isolationArguments({ plan, seccompFile }: CreateInputs): string[] {
+  return [
+    '--network', `ns:${namespaceLink(plan)}`, '--dns', 'none', '--no-hosts', '--http-proxy=false',
+    '--pid', 'private', '--ipc', 'private', '--uts', 'private', '--cgroupns', 'private',
+    '--cap-drop', 'all', '--cap-add', REQUIRED_CAPABILITIES.join(','),
+    '--security-opt', `seccomp=${seccompFile}`, ...(plan.spec.sudo ? [] : ['--security-opt', 'no-new-privileges']),
+    '--image-volume', 'ignore', '--no-healthcheck', '--systemd=false', '--shm-size', SHM_SIZE,
+  ];
+}
+
+/** The most open files that a process of the bottle can have: what was asked, or less where this host allows less. */
+export function fileLimit(plan: BottlePlan, host: PodmanHost): number {
+  return host.machine.mayRaiseLimits ? plan.spec.limits.files : Math.min(plan.spec.limits.files, host.machine.hardLimits.files);
+}
+
+function limitArguments(plan: BottlePlan, host: PodmanHost): string[] {
+  const { limits } = plan.spec;
+  const files = fileLimit(plan, host);
+  const processes = processLimitThatWorks(host.machine.hardLimits.processes, host.machine.pidMax);
+  const enforced = {
+    memory: ['--memory', `${limits.memoryMiB}m`, '--memory-swap', `${limits.memoryMiB}m`],
+    cpus: ['--cpus', String(limits.cpus)],
+    pids: ['--pids-limit', String(limits.pids)],
+  };
+  const cgroup = (['memory', 'cpus', 'pids'] as const).flatMap((name) => (plan.missingLimits.includes(name) ? [] : enforced[name]));
+  return [...cgroup, '--ulimit', `nofile=${files}:${files}`, '--ulimit', `nproc=${processes}:${processes}`];
+}

@@ -1,0 +1,1 @@
+export { createPodmanBackend, type PodmanBackendOptions } from './podman-backend.ts';

@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises';
+import { type BottlePlan, TerokError } from '../../core/index.ts';
+import { type ContainerStorage, ociConfigSchema, parsePodmanJson, type PodmanHost, type SeccompProfile } from '../oci/index.ts';
+import { fileLimit } from './create-arguments.ts';
+import { assertInNamespace, readPid } from './network-guard.ts';
+import { namespaceLink } from './resolve-plan.ts';
+import { configDifferences } from './verify-config.ts';
+
+/** What `initialiseVerified` holds the container against. */
+export interface VerifyInputs {
+  readonly seccomp: SeccompProfile;
+  readonly namespaceInode: number;
+  readonly init: readonly string[];
+}
+
+/** Makes the namespaces and mounts of the container, without its first process, and refuses it unless all is as it must be. */
+export async function initialiseVerified(host: PodmanHost, plan: BottlePlan, storage: ContainerStorage, inputs: VerifyInputs, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  await host.call(`prepare the container \`${plan.runtimeName}\``, ['init', storage.id], options);
+  const config = parsePodmanJson('the runtime configuration', await readFile(storage.configFile, 'utf8'), ociConfigSchema);
+  const differences = configDifferences(config, {
+    plan,
+    networkPath: namespaceLink(plan),
+    seccomp: inputs.seccomp,
+    init: inputs.init,
+    files: fileLimit(plan, host),
+    ownDirs: storage.ownDirs,
+    graphRoot: host.facts.graphRoot,
+    rootless: host.facts.rootless,
+  });
+  if (differences.length > 0) {
+    throw new TerokError('REFUSED', `The container is not confined as a bottle must be: ${differences.slice(0, 8).join('; ')}.`, {
+      context: { slug: plan.spec.slug, differences },
+      hint: 'Look for settings in containers.conf, mounts.conf or OCI hooks that change every container.',
+    });
+  }
+  const pid = await readPid(storage.ownDirs);
+  if (pid === undefined) throw new TerokError('RUNTIME_FAILED', `Podman left no process id for \`${plan.runtimeName}\`.`);
+  await assertInNamespace(pid, inputs.namespaceInode, host.facts.rootless);
+}

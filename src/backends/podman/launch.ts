@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { type Bottle, type BottlePlan, type LaunchInputs, messageOf, type SeedFile, TerokError, writeStateFile } from '../../core/index.ts';
+import { channelSeeds, loadChannelIdentity } from '../../exec-channel/index.ts';
+import { type ContainerStorage, type ImageDescription, LABELS, type PodmanHost, readContainerStorage, writeSeccompProfile } from '../oci/index.ts';
+import { apiSeeds } from './api-way.ts';
+import { bottleRecordFile } from './bottle-record.ts';
+import { createArguments, type ExecKind } from './create-arguments.ts';
+import { requireSafeImage } from './image-guard.ts';
+import { initialiseVerified, type VerifyInputs } from './initialise.ts';
+import { linkNamespace } from './network-guard.ts';
+import { type BottleContext, initCommand, makeBottle } from './open-bottle.ts';
+import { forceRemove } from './remove.ts';
+import { hasFile, writeSeeds } from './seed-tree.ts';
+
+interface Cancel {
+  readonly signal?: AbortSignal;
+}
+
+/** Makes, seeds, verifies and starts a container; on failure removes what this attempt made and nothing else. */
+export async function launchBottle(context: BottleContext, plan: BottlePlan, inputs: LaunchInputs, options: Cancel = {}): Promise<Bottle> {
+  const attempt = randomBytes(12).toString('hex');
+  // a failure of the network is also waited for below; until then it must not count as unhandled
+  inputs.network.ready.catch(() => undefined);
+  try {
+    const { storage, exec, expectation } = await createContainer(context, plan, inputs, attempt, options);
+    await Promise.all([
+      inputs.onPhase('created'),
+      writeSeeds(context.host, storage, await collectSeeds(plan, exec, inputs.seeds), options),
+      writeStateFile(bottleRecordFile(plan), { containerId: storage.id, exec }),
+    ]);
+    await initialiseVerified(context.host, plan, storage, expectation, options);
+    await inputs.network.ready;
+    await inputs.onPhase('sealed');
+    const bottle = makeBottle(context, plan, inputs.network, exec, storage);
+    await bottle.startPrepared(options);
+    return bottle;
+  } catch (error) {
+    await removeAttempt(context.host, attempt, error);
+    throw error;
+  }
+}
+
+interface Created {
+  readonly storage: ContainerStorage;
+  readonly exec: ExecKind;
+  readonly expectation: VerifyInputs;
+}
+
+async function createContainer(context: BottleContext, plan: BottlePlan, inputs: LaunchInputs, attempt: string, options: Cancel): Promise<Created> {
+  const { host, owner } = context;
+  const [{ file: seccompFile, profile: seccomp }, namespaceInode] = await Promise.all([writeSeccompProfile(context.runtimeDir), linkNamespace(plan, inputs.network)]);
+  const create = async (exec: ExecKind): Promise<string> => {
+    const argv = createArguments({ plan, host, owner, seccompFile, init: initCommand(exec), exec, attempt });
+    const printed = await host.call(`create the container \`${plan.runtimeName}\``, argv, options);
+    return printed.trim().split('\n').at(-1) ?? '';
+  };
+  // nearly every image has SSH, so the container is made for it while the image is looked at
+  const [image, guess] = await Promise.allSettled([requireSafeImage(host, plan.spec.image, options), create('ssh')]);
+  if (image.status === 'rejected') throw image.reason;
+  if (guess.status === 'rejected') throw guess.reason;
+  const exec = await execKindOf(image.value);
+  if (exec === 'api') await forceRemove(host, guess.value, options);
+  const storage = await readContainerStorage(host, exec === 'api' ? await create('api') : guess.value, options);
+  assertSameImage(storage, image.value, plan.spec.image);
+  return { storage, exec, expectation: { seccomp, namespaceInode, init: initCommand(exec) } };
+}
+
+async function execKindOf(image: ImageDescription): Promise<ExecKind> {
+  return (await hasFile(image.layerDirs, '/usr/sbin/sshd')) === false ? 'api' : 'ssh';
+}
+
+function assertSameImage(storage: ContainerStorage, { image }: ImageDescription, reference: string): void {
+  if (`sha256:${storage.imageId}` === image.id) return;
+  throw new TerokError('REFUSED', `The image \`${reference}\` changed while the bottle was made.`, { hint: 'Run the command again.' });
+}
+
+/** The resolver and hosts files are the bottle's own: nothing of the host's shows. Given files win over the ones made here. */
+async function collectSeeds(plan: BottlePlan, exec: ExecKind, given: readonly SeedFile[]): Promise<readonly SeedFile[]> {
+  const file = (path: string, content: string): SeedFile => ({ path, content, mode: 0o644, owner: 'root' });
+  const network = [file('/etc/resolv.conf', 'nameserver 198.18.0.1\n'), file('/etc/hosts', `127.0.0.1 localhost ${plan.spec.slug}\n::1 localhost\n`)];
+  const way = exec === 'ssh' ? channelSeeds(await loadChannelIdentity(plan.stateDir)) : apiSeeds();
+  return [...new Map([...network, ...way, ...given].map((seed) => [seed.path, seed])).values()];
+}
+
+/** Removes what carries this attempt's label: a container of the same name that somebody else made stays. */
+async function removeAttempt(host: PodmanHost, attempt: string, cause: unknown): Promise<void> {
+  try {
+    const ids = await host.call('list containers', ['ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${LABELS.attempt}=${attempt}`]);
+    for (const id of ids.split('\n').filter((line) => line !== '')) await forceRemove(host, id);
+  } catch (error) {
+    throw new TerokError('RUNTIME_FAILED', `${messageOf(cause)} Then cleaning up failed: ${messageOf(error)}`, { cause, hint: 'Remove the bottle with `terok rm`.' });
+  }
+}

@@ -1,0 +1,108 @@
+import type {
+  BackendCapabilities,
+  Bottle,
+  BottleBackend,
+  BottlePlan,
+  BottleSpec,
+  CallOptions,
+  ImageStore,
+  LaunchInputs,
+  ProbeReport,
+  RuntimeEntry,
+  SealedNetwork,
+  TerokPaths,
+} from '../../core/index.ts';
+import { createImageStore, createPodmanHost, examinePodmanHost, LABELS, type Machine, parseContainerList, type PodmanHost } from '../oci/index.ts';
+import { launchBottle } from './launch.ts';
+import { openExistingBottle } from './open-bottle.ts';
+import { describeWeaknesses } from './probe-notes.ts';
+import { forceRemove } from './remove.ts';
+import { resolvePlan } from './resolve-plan.ts';
+
+export interface PodmanBackendOptions {
+  readonly paths: TerokPaths;
+  readonly env: NodeJS.ProcessEnv;
+  /** What the machine is like; read from the kernel by default */
+  readonly machine?: Machine;
+}
+
+/** Bottles as hardened Podman containers, rootful or rootless, whichever this user has. */
+export function createPodmanBackend(options: PodmanBackendOptions): BottleBackend {
+  return new PodmanBackend(options);
+}
+
+class PodmanBackend implements BottleBackend {
+  readonly name = 'podman';
+  readonly capabilities: BackendCapabilities = {
+    isolation: 'container',
+    ownKernel: false,
+    network: 'sealed',
+    execWithoutSsh: true,
+    terminal: true,
+    copySymlinks: true,
+    persistentFiles: true,
+    rootUser: true,
+    enforcesLimits: true,
+  };
+  readonly images: ImageStore;
+  readonly #options: PodmanBackendOptions;
+  #host: Promise<PodmanHost> | undefined;
+
+  constructor(options: PodmanBackendOptions) {
+    this.#options = options;
+    this.images = createImageStore(() => this.#openHost());
+  }
+
+  async probe(options: CallOptions = {}): Promise<ProbeReport> {
+    const examination = await examinePodmanHost({ ...this.#hostOptions(), ...options });
+    if ('host' in examination) return { state: 'available', version: examination.host.facts.version, notes: describeWeaknesses(examination.host) };
+    const absent = examination.problems.some(({ code }) => code === 'PODMAN_MISSING');
+    return { state: absent ? 'absent' : 'broken', findings: examination.problems };
+  }
+
+  async resolve(spec: BottleSpec): Promise<BottlePlan> {
+    return resolvePlan(spec, await this.#openHost(), this.#options.paths, this.name);
+  }
+
+  async launch(plan: BottlePlan, inputs: LaunchInputs, options: CallOptions = {}): Promise<Bottle> {
+    return launchBottle(await this.#context(), plan, inputs, options);
+  }
+
+  async open(plan: BottlePlan, network: SealedNetwork, options: CallOptions = {}): Promise<Bottle> {
+    return openExistingBottle(await this.#context(), plan, network, options);
+  }
+
+  async list(options: CallOptions = {}): Promise<readonly RuntimeEntry[]> {
+    const host = await this.#openHost();
+    return parseContainerList(await host.call('list containers', ['ps', '--all', '--format', 'json', '--filter', this.#ownerFilter()], options));
+  }
+
+  /** The label decides what is terok's, never the name alone. */
+  async remove(id: string, options: CallOptions = {}): Promise<void> {
+    const host = await this.#openHost();
+    const argv = ['ps', '--all', '--quiet', '--no-trunc', '--filter', this.#ownerFilter(), '--filter', `label=${LABELS.slug}=${id}`];
+    const found = (await host.call('list containers', argv, options)).split('\n').filter((line) => line !== '');
+    for (const container of found) await forceRemove(host, container, options);
+  }
+
+  #ownerFilter(): string {
+    return `label=${LABELS.owner}=${this.#options.paths.state}`;
+  }
+
+  async #context(): Promise<{ host: PodmanHost; owner: string; runtimeDir: string }> {
+    return { host: await this.#openHost(), owner: this.#options.paths.state, runtimeDir: this.#options.paths.runtime };
+  }
+
+  #hostOptions(): Parameters<typeof createPodmanHost>[0] {
+    const { env, paths, machine } = this.#options;
+    return { env, runtimeDir: paths.runtime, ...(machine === undefined ? {} : { machine }) };
+  }
+
+  #openHost(): Promise<PodmanHost> {
+    const opening = (this.#host ??= createPodmanHost(this.#hostOptions()));
+    opening.catch(() => {
+      if (this.#host === opening) this.#host = undefined;
+    });
+    return opening;
+  }
+}

@@ -1,0 +1,164 @@
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type {
+  Bottle,
+  BottlePlan,
+  BottleProcess,
+  BottleStatus,
+  BufferedExecOptions,
+  CopyInOptions,
+  CopyOutOptions,
+  CopyReport,
+  ExecOptions,
+  ExecResult,
+  SealedNetwork,
+} from '../../core/index.ts';
+import { TerokError } from '../../core/index.ts';
+import { type ContainerStorage, type PodmanHost, toStatus } from '../oci/index.ts';
+import type { BottleWay } from './bottle-way.ts';
+import { readLogs } from './logs.ts';
+
+export interface PodmanBottleInputs {
+  readonly host: PodmanHost;
+  readonly plan: BottlePlan;
+  readonly network: SealedNetwork;
+  readonly storage: ContainerStorage;
+  /** Opens the way into the running container; called again after a start */
+  readonly openWay: (signal?: AbortSignal) => Promise<BottleWay>;
+  /** Prepares the stopped container anew, verified as at its launch */
+  readonly prepare: (signal?: AbortSignal) => Promise<void>;
+}
+
+interface Cancel {
+  readonly signal?: AbortSignal;
+}
+
+const ANSWER_TIMEOUT_MS = 30_000;
+const STATUS_INTERVAL_MS = 500;
+const DEFAULT_GRACE_MS = 5_000;
+const STOP_MARGIN_MS = 30_000;
+
+/** A container as a bottle. The way into it is opened when it is first needed. */
+export class PodmanBottle implements Bottle {
+  readonly #inputs: PodmanBottleInputs;
+  #way: Promise<BottleWay> | undefined;
+
+  constructor(inputs: PodmanBottleInputs) {
+    this.#inputs = inputs;
+  }
+
+  get id(): string {
+    return this.#inputs.plan.spec.slug;
+  }
+
+  get plan(): BottlePlan {
+    return this.#inputs.plan;
+  }
+
+  async status(): Promise<BottleStatus> {
+    const { host, storage } = this.#inputs;
+    const result = await host.run(['container', 'inspect', '--format', '{{.State.Status}}', storage.id]);
+    return result.exitCode === 0 ? toStatus(result.stdout.toString('utf8').trim()) : 'missing';
+  }
+
+  async start({ signal }: Cancel = {}): Promise<void> {
+    const status = await this.status();
+    if (status === 'running') return this.#waitForAnswer(signal);
+    await this.#closeWay();
+    await this.#inputs.prepare(signal);
+    await this.startPrepared(signal === undefined ? {} : { signal });
+  }
+
+  /** Starts the first process of a prepared container and waits until commands can be run. */
+  async startPrepared({ signal }: Cancel = {}): Promise<void> {
+    const { host, plan, storage } = this.#inputs;
+    const options = signal === undefined ? {} : { signal };
+    const started = host.call(`start the container \`${plan.runtimeName}\``, ['start', storage.id], options);
+    // the connection waits at the gateway for the bottle's first call, so opening it need not wait for the start
+    const answered = this.#waitForAnswer(signal);
+    answered.catch(() => undefined);
+    await started;
+    const settled = new AbortController();
+    try {
+      await Promise.race([answered, this.#rejectWhenEnded(settled.signal)]);
+    } finally {
+      settled.abort();
+    }
+  }
+
+  async #waitForAnswer(signal: AbortSignal | undefined): Promise<void> {
+    const way = await this.#openWay(signal);
+    const { status } = await way.exec(['true'], { cwd: '/', timeoutMs: ANSWER_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
+    if (status.kind === 'exited' && status.code === 0) return;
+    throw new TerokError('CHANNEL_LOST', `The bottle \`${this.id}\` does not run commands: its first one ended as ${JSON.stringify(status)}.`, { context: { slug: this.id, status } });
+  }
+
+  /** A first process that ends at once would never answer. */
+  async #rejectWhenEnded(settled: AbortSignal): Promise<never> {
+    for (;;) {
+      await sleep(STATUS_INTERVAL_MS, undefined, { signal: settled });
+      const status = await this.status();
+      if (status === 'running' || settled.aborted) continue;
+      const { stdout, stderr } = await this.#inputs.host.run(['logs', '--tail', '5', this.#inputs.storage.id]);
+      const output = Buffer.concat([stdout, stderr]).toString('utf8').trim().slice(-500);
+      throw new TerokError('RUNTIME_FAILED', `The first process of bottle \`${this.id}\` ended at once (${status})${output === '' ? '.' : `: ${output}`}`, {
+        context: { slug: this.id },
+        hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes.',
+      });
+    }
+  }
+
+  async stop({ graceMs = DEFAULT_GRACE_MS, signal }: Cancel & { readonly graceMs?: number } = {}): Promise<void> {
+    const { host, plan, storage } = this.#inputs;
+    await this.#closeWay();
+    const seconds = Math.ceil(graceMs / 1000);
+    const argv = ['stop', '--ignore', '--time', String(seconds), storage.id];
+    await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs: seconds * 1000 + STOP_MARGIN_MS, ...(signal === undefined ? {} : { signal }) });
+  }
+
+  async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {
+    return (await this.#openWay(options.signal)).exec(argv, this.#withEnv(options));
+  }
+
+  async spawn(argv: readonly string[], options: ExecOptions = {}): Promise<BottleProcess> {
+    return (await this.#openWay(options.signal)).spawn(argv, this.#withEnv(options));
+  }
+
+  async copyIn(source: string, target: string, options: CopyInOptions = {}): Promise<CopyReport> {
+    return (await this.#openWay(options.signal)).copyIn(source, target, options);
+  }
+
+  async copyOut(source: string, target: string, options: CopyOutOptions = {}): Promise<CopyReport> {
+    return (await this.#openWay(options.signal)).copyOut(source, target, options);
+  }
+
+  logs(options: Cancel & { readonly follow?: boolean } = {}): Promise<Readable> {
+    return readLogs(this.#inputs.host, this.#inputs.storage.id, options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closeWay();
+  }
+
+  #withEnv<T extends ExecOptions>(options: T): T {
+    return { ...options, env: { ...this.plan.spec.env, ...options.env } };
+  }
+
+  #openWay(signal?: AbortSignal): Promise<BottleWay> {
+    const opening = (this.#way ??= this.#inputs.openWay(signal));
+    // a way that could not be opened is tried anew by the next call
+    opening.catch(() => {
+      if (this.#way === opening) this.#way = undefined;
+    });
+    return opening;
+  }
+
+  async #closeWay(): Promise<void> {
+    const way = this.#way;
+    this.#way = undefined;
+    await way?.then(
+      (open) => open.close(),
+      () => undefined,
+    );
+  }
+}

@@ -1,0 +1,17 @@
+import { TerokError } from '../../core/index.ts';
+import { type PodmanHost, REMOVE_ATTEMPTS } from '../oci/index.ts';
+
+const RETRY_DELAY_MS = 250;
+
+/** Removes a container in whatever state it is; one that does not exist is success. Ends only when it is gone, or throws. */
+export async function forceRemove(host: PodmanHost, nameOrId: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  let last = '';
+  for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt += 1) {
+    if (attempt > 0) await new Promise((resolve) => setTimeout(resolve, RETRY_DELAY_MS * attempt));
+    const result = await host.run(['rm', '--force', '--time', '0', '--volumes', nameOrId], options);
+    last = result.stderr.toString('utf8').trim();
+    const still = await host.run(['container', 'exists', nameOrId], options);
+    if (still.exitCode === 1) return;
+  }
+  throw new TerokError('RUNTIME_FAILED', `The container \`${nameOrId}\` could not be removed: ${last.split('\n').at(-1) ?? ''}`, { context: { stderr: last }, hint: 'Run `terok rm` again; if it stays, restart the host.' });
+}
