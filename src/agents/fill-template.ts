@@ -1,0 +1,37 @@
+/** Placeholder → text. A placeholder without a value is left out together with the argument or JSON member that is nothing else. */
+export type TemplateValues = Readonly<Record<string, string | undefined>>;
+
+const PLACEHOLDER = /\{([a-zA-Z]+)\}/g;
+
+/** Fills placeholders of one text; unknown words in braces stay as they are. */
+export function fillText(template: string, values: TemplateValues): string {
+  return template.replace(PLACEHOLDER, (whole, name: string) => (name in values ? (values[name] ?? '') : whole));
+}
+
+/** Fills an argv: `lists` are spliced in, an argument that is one absent placeholder disappears. A value is never read as a template. */
+export function fillArgv(template: readonly string[], lists: Readonly<Record<string, readonly string[]>>, values: TemplateValues): string[] {
+  return template.flatMap((part) => {
+    const name = wholePlaceholder(part);
+    if (name !== undefined && name in lists) return [...(lists[name] ?? [])];
+    if (name !== undefined && name in values && values[name] === undefined) return [];
+    return [fillText(part, values)];
+  });
+}
+
+/** Fills keys and texts of a JSON value; members that are one absent placeholder disappear. */
+export function fillJson(template: unknown, values: TemplateValues): unknown {
+  if (typeof template === 'string') return fillText(template, values);
+  if (Array.isArray(template)) return template.filter((item) => !isAbsent(item, values)).map((item) => fillJson(item, values));
+  if (typeof template !== 'object' || template === null) return template;
+  const members = Object.entries(template).filter(([key, value]) => !isAbsent(key, values) && !isAbsent(value, values));
+  return Object.fromEntries(members.map(([key, value]) => [fillText(key, values), fillJson(value, values)]));
+}
+
+function isAbsent(value: unknown, values: TemplateValues): boolean {
+  const name = typeof value === 'string' ? wholePlaceholder(value) : undefined;
+  return name !== undefined && name in values && values[name] === undefined;
+}
+
+function wholePlaceholder(text: string): string | undefined {
+  return /^\{([a-zA-Z]+)\}$/.exec(text)?.[1];
+}

@@ -1,0 +1,67 @@
+// An unprivileged user with subordinate ids, in whose name programs run: the rootless side of the tests. Needs root.
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
+import { ensureCgroupNamespace } from '../../src/backends/oci/cgroup-namespace.ts';
+import { type RunResult, run, runOrThrow } from '../../src/core/index.ts';
+
+export interface RootlessUser extends AsyncDisposable {
+  readonly name: string;
+  readonly uid: number;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Runs a program as the user, in a mount namespace without the cgroup2 directory of a hybrid host */
+  run(argv: readonly string[], options?: { readonly input?: Uint8Array; readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>>; readonly hostMounts?: boolean }): Promise<RunResult>;
+}
+
+/** Undefined where rootless users can be made, otherwise the reason why not. */
+export async function whyNoRootlessUser(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'making a user needs root';
+  const tools = await Promise.all(['useradd', 'newuidmap', 'setpriv', 'podman'].map(async (name) => ({ name, found: (await run(['sh', '-c', `command -v ${name}`])).exitCode === 0 })));
+  const missing = tools.filter(({ found }) => !found).map(({ name }) => name);
+  return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`;
+}
+
+/** Makes a user; `subordinateIds: false` leaves him without a range. */
+export async function createRootlessUser(options: { readonly subordinateIds?: boolean; readonly storageDriver?: 'overlay' | 'vfs' } = {}): Promise<RootlessUser> {
+  const name = `trk${randomBytes(4).toString('hex')}`;
+  const home = await mkdtemp('/var/tmp/terok-rootless-');
+  await runOrThrow(['useradd', '--no-create-home', '--home-dir', home, '--shell', '/bin/bash', name]);
+  const uid = Number((await runOrThrow(['id', '-u', name])).stdout);
+  if (options.subordinateIds === false) await run(['usermod', '--del-subuids', '1-4294967294', '--del-subgids', '1-4294967294', name]);
+  const runtime = path.join(home, 'run');
+  const helperDir = path.join(home, 'mounts');
+  await mkdir(runtime, { mode: 0o700 });
+  // by itself Podman falls back to vfs, which copies the image for every container, where /dev/fuse is closed to users
+  const conf = path.join(home, '.config/containers');
+  await mkdir(conf, { recursive: true });
+  await writeFile(path.join(conf, 'storage.conf'), `[storage]\ndriver = "${options.storageDriver ?? 'overlay'}"\n`);
+  await Promise.all([home, runtime, path.dirname(conf), conf].map((dir) => chown(dir, uid, uid)));
+  const hybrid = await stat('/sys/fs/cgroup/unified').then((entry) => entry.isDirectory(), () => false);
+  const enter = hybrid ? ['nsenter', `--mount=${await ensureCgroupNamespace(helperDir)}`, '--'] : [];
+  const env = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, USER: name, LOGNAME: name, XDG_RUNTIME_DIR: runtime, LANG: 'C.UTF-8' };
+  const asUser = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-sys_resource', '--'];
+  return {
+    name,
+    uid,
+    home,
+    env,
+    run: (argv, given = {}) =>
+      run([...(given.hostMounts === true ? [] : enter), ...asUser, ...argv], {
+        cwd: '/',
+        env: { ...env, ...given.env },
+        timeoutMs: given.timeoutMs ?? 120_000,
+        ...(given.input === undefined ? {} : { input: given.input }),
+      }),
+    [Symbol.asyncDispose]: () => removeUser(name, uid, home, helperDir, [...enter, ...asUser], env),
+  };
+}
+
+async function removeUser(name: string, uid: number, home: string, helperDir: string, asUser: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+  await run([...asUser, 'podman', 'system', 'reset', '--force'], { cwd: '/', env });
+  await run(['pkill', '-KILL', '-U', String(uid)]);
+  await releaseCgroupNamespace(helperDir);
+  await run(['userdel', '--force', name]);
+  await rm(home, { recursive: true, force: true });
+}
