@@ -1,5 +1,5 @@
 import { createConnection } from 'node:net';
-import { type ErrorCode, ERROR_EXIT_STATUS, TerokError } from '../../core/index.ts';
+import { ERROR_EXIT_STATUS, type ErrorCode, TerokError } from '../../core/index.ts';
 import { type ControlReply, type ControlRequest, MAX_CONTROL_LINE_BYTES } from './control-server.ts';
 
 /** A gateway answers at once; one that does not hangs. */

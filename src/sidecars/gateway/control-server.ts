@@ -1,3 +1,4 @@
+import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
@@ -20,11 +21,14 @@ export function serveControl(file: string, handle: (request: ControlRequest) => 
   return listenUnix(server, file);
 }
 
-export function listenUnix(server: Server, file: string): Promise<Server> {
-  return new Promise((resolve, reject) => {
+/** Only the owner of the process can connect; its umask keeps others out until the mode is set. */
+export async function listenUnix(server: Server, file: string): Promise<Server> {
+  await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(file, () => resolve(server));
+    server.listen(file, resolve);
   });
+  await chmod(file, 0o600);
+  return server;
 }
 
 function serveLines(socket: Socket, handle: (request: ControlRequest) => Promise<unknown>): void {

@@ -7,7 +7,12 @@ import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
 
 /** Puts the parts of a gateway together and keeps its plan on disk when the policy changes. */
-export async function createGateway(plan: GatewayPlan, files: NetworkFiles, listeners: GatewayListeners, shutdown: () => void): Promise<Gateway> {
+export async function createGateway(
+  plan: GatewayPlan,
+  files: NetworkFiles,
+  listeners: GatewayListeners,
+  shutdown: () => void,
+): Promise<Gateway> {
   const parts = await createParts(plan, files);
   let last: Promise<void> = Promise.resolve();
   const apply = async (policy: EgressPolicy): Promise<void> => {

@@ -18,7 +18,13 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     plan.upstreamCa === undefined ? undefined : readFile(plan.upstreamCa, 'utf8'),
   ]);
   const ca = { certificatePem, keyPem };
-  const egress = await createEgress({ policy: plan.policy, ca, readSecret, audit, ...(upstreamCaPem === undefined ? {} : { upstreamCaPem }) });
+  const egress = await createEgress({
+    policy: plan.policy,
+    ca,
+    readSecret,
+    audit,
+    ...(upstreamCaPem === undefined ? {} : { upstreamCaPem }),
+  });
   return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, readSecret) };
 }
 

@@ -2,11 +2,12 @@
  * Scope: sends every arrival from a bottle to the one part that decides about it. Out of scope: the decisions of the egress proxy and
  * the git gate. Fail-safe direction: an arrival that belongs to no part is reset and recorded.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+
 import { rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { EgressPolicy } from '../../core/index.ts';
 import type { Egress } from '../egress/index.ts';
-import { listenUnix, serveControl, type ControlRequest } from './control-server.ts';
+import { type ControlRequest, listenUnix, serveControl } from './control-server.ts';
 import { DenialLog, type DenialSink } from './denial-log.ts';
 import { DnsResponder } from './dns-responder.ts';
 import { serveDnsConnection } from './dns-tcp.ts';

@@ -13,9 +13,13 @@ export async function startHolder(files: NetworkFiles, launcher: readonly string
   const words = await runHolderScript([...launcher, '/bin/sh', files.holderScript, 'start', files.dir]);
   const holder = recordedProcess(files.holder);
   if (holder === undefined) {
-    throw new TerokError('GATEWAY_FAILED', `No network namespace could be made: ${words === '' ? 'the process that keeps it ended at once' : words}`, {
-      hint: 'Run `terok doctor`.',
-    });
+    throw new TerokError(
+      'GATEWAY_FAILED',
+      `No network namespace could be made: ${words === '' ? 'the process that keeps it ended at once' : words}`,
+      {
+        hint: 'Run `terok doctor`.',
+      },
+    );
   }
   linkNamespace(files, holder);
   return holder;

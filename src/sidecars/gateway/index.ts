@@ -2,4 +2,10 @@ export type { GatewayStatus } from './gateway.ts';
 export { type GatePlan, type GatewayPlan, SEALED } from './gateway-plan.ts';
 export type { NetworkDirs } from './network-files.ts';
 export { type SealedNetworkStatus, sealedNetworkStatus, setNetworkPolicy } from './network-status.ts';
-export { closeSealedNetwork, type OpenNetworkOptions, openSealedNetwork, type ReopenedNetwork, reopenSealedNetwork } from './sealed-network.ts';
+export {
+  closeSealedNetwork,
+  type OpenNetworkOptions,
+  openSealedNetwork,
+  type ReopenedNetwork,
+  reopenSealedNetwork,
+} from './sealed-network.ts';

@@ -8,7 +8,6 @@ import { Socket as UdpSocket } from 'node:dgram';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
 import { entryPoint } from '../../core/entry-point.ts';
-import { TerokError } from '../../core/errors.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
 
@@ -33,7 +32,11 @@ export interface OpenListener {
 }
 
 /** Opens the sockets in the namespace of the holder, all or none; arrivals are taken from the first moment. */
-export async function openListeners(entrance: NamespaceEntrance, specs: readonly ListenerSpec[], arrivals: Arrivals): Promise<OpenListener[]> {
+export async function openListeners(
+  entrance: NamespaceEntrance,
+  specs: readonly ListenerSpec[],
+  arrivals: Arrivals,
+): Promise<OpenListener[]> {
   if (specs.length === 0) return [];
   const helper = spawnHelper(entrance, specs);
   const opened: OpenListener[] = [];
@@ -52,7 +55,7 @@ function receiveAll(helper: ChildProcess, count: number, receive: (spec: Listene
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void => {
       clearTimeout(timer);
-      reject(new TerokError('GATEWAY_FAILED', `The gateway could not listen inside the bottle's network: ${reason}.`));
+      reject(new Error(`The gateway could not listen inside the bottle's network: ${reason}.`));
     };
     const timer = setTimeout(() => fail(`no answer within ${HELPER_DEADLINE_MS} ms`), HELPER_DEADLINE_MS);
     const stderr = collectStderr(helper);
@@ -84,9 +87,15 @@ function serve(spec: ListenerSpec, handle: Server | UdpSocket, arrivals: Arrival
 
 function spawnHelper({ holder, rootless }: NamespaceEntrance, specs: readonly ListenerSpec[]): ChildProcess {
   const namespace = readlinkSync(`/proc/${holder.pid}/ns/net`);
-  if (!isAlive(holder)) throw new TerokError('GATEWAY_FAILED', 'The process that holds the network namespace of the bottle is gone.');
+  if (!isAlive(holder)) throw new Error('The process that holds the network namespace of the bottle is gone.');
   const enter = ['--target', String(holder.pid), '--net', ...(rootless ? ['--user', '--preserve-credentials'] : [])];
-  const helper = [process.execPath, '--max-semi-space-size=1', entryPoint(import.meta.url, 'listener-helper'), namespace, JSON.stringify(specs)];
+  const helper = [
+    process.execPath,
+    '--max-semi-space-size=1',
+    entryPoint(import.meta.url, 'listener-helper'),
+    namespace,
+    JSON.stringify(specs),
+  ];
   return spawn('nsenter', [...enter, '--', ...helper], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
 }
 

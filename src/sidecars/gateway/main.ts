@@ -7,12 +7,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
-import type { Arrivals } from './listener-set.ts';
 import type { Gateway } from './gateway.ts';
-import type { GatewayPlan } from './gateway-plan.ts';
 import { GatewayListeners } from './gateway-listeners.ts';
+import type { GatewayPlan } from './gateway-plan.ts';
 import { startKeeper } from './keeper.ts';
-import { networkFiles, type NetworkFiles } from './network-files.ts';
+import type { Arrivals } from './listener-set.ts';
+import { type NetworkFiles, networkFiles } from './network-files.ts';
 import { recordedProcess, recordOwnProcess } from './process-record.ts';
 
 const EXIT = { clean: 0, crashed: 1, refused: 3 } as const;
@@ -81,11 +81,12 @@ function watch(holder: ProcessIdentity): void {
   }, WATCH_MS);
 }
 
+/** A `TerokError` is a condition that a person must change; anything else (a helper that was killed, a port in use) may pass. */
 function refuse(error: unknown): number {
   const failure = isTerokError(error) ? error.toJSON() : { code: 'GATEWAY_FAILED', message: messageOf(error) };
   process.stderr.write(`${new Date().toISOString()} ${failure.code}: ${failure.message}\n`);
   writeFileSync(files.failure, JSON.stringify(failure), { mode: 0o600 });
-  return isTerokError(error) && error.context.transient !== true ? EXIT.refused : EXIT.crashed;
+  return isTerokError(error) ? EXIT.refused : EXIT.crashed;
 }
 
 function readPlan(file: string): GatewayPlan {

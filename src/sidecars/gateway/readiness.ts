@@ -26,7 +26,8 @@ export async function askStatus(files: NetworkFiles): Promise<GatewayStatus | un
   try {
     return (await askGateway(files.controlSocket, { command: 'status' }, STATUS_MS)) as GatewayStatus;
   } catch (error) {
-    if (error instanceof TerokError || ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(systemCodeOf(error) ?? '')) return undefined;
+    if (error instanceof TerokError || ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(systemCodeOf(error) ?? ''))
+      return undefined;
     throw error;
   }
 }
