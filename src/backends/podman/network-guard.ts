@@ -18,6 +18,7 @@ export async function linkNamespace(plan: BottlePlan, network: SealedNetwork): P
   }
   await makePrivateDir(plan.runtimeDir);
   const link = namespaceLink(plan);
+  if (network.namespacePath === link) return inode;
   const fresh = `${link}.new`;
   await ignoreCodes(['EEXIST'], () => symlink(network.namespacePath, fresh));
   await rename(fresh, link);

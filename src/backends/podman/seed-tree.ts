@@ -34,53 +34,67 @@ interface Directory {
   readonly gid: number;
 }
 
-const NEW_DIRECTORY: Directory = { mode: 0o755, uid: 0, gid: 0 };
+const NEW_DIRECTORY_MODE = 0o755;
 
 /** Returns the seeds that cannot be written this way. */
 async function writeIntoLayer(host: PodmanHost, upper: string, lower: readonly string[], seeds: readonly SeedFile[]): Promise<SeedFile[]> {
   const later: SeedFile[] = [];
-  const made = new Map<string, boolean>();
   const ids = idsOnHost(host);
-  for (const seed of seeds) {
-    const owner = ids(USER_IDS[seed.owner]);
-    if (owner === undefined || !(await makeParents(upper, lower, path.posix.dirname(seed.path), made, host))) {
-      later.push(seed);
-      continue;
+  // without root's rights even an owner needs the write bit, which `/` of an image often lacks: modes are set last
+  const modes = new Map([[upper, (await lstat(upper)).mode & 0o7777]]);
+  await chmod(upper, 0o700);
+  const tree: Tree = { host, upper, lower, modes, made: new Map() };
+  try {
+    for (const seed of seeds) {
+      const owner = ids(USER_IDS[seed.owner]);
+      if (owner === undefined || !(await makeParents(tree, path.posix.dirname(seed.path)))) later.push(seed);
+      else await writeSeed(path.join(upper, seed.path), seed, owner);
     }
-    const file = path.join(upper, seed.path);
-    await writeFile(file, seed.content, { flag: 'wx', mode: 0o600 });
-    await lchown(file, owner, owner);
-    await chmod(file, seed.mode);
+  } finally {
+    for (const [dir, mode] of modes) await chmod(dir, mode);
   }
   return later;
 }
 
-/** Which host id a container id is on disk; rootless, only root's is ours to give. */
+interface Tree {
+  readonly host: PodmanHost;
+  readonly upper: string;
+  readonly lower: readonly string[];
+  /** Directories that were made or opened up, with the mode that they get in the end */
+  readonly modes: Map<string, number>;
+  /** Directories of the bottle that were looked at, and whether files can be put there */
+  readonly made: Map<string, boolean>;
+}
+
+async function writeSeed(file: string, seed: SeedFile, owner: number): Promise<void> {
+  await writeFile(file, seed.content, { flag: 'wx', mode: 0o600 });
+  if (process.getuid?.() === 0) await lchown(file, owner, owner);
+  await chmod(file, seed.mode);
+}
+
+/** Which host id a container id is on disk; rootless, only root's (this user) is ours to give. */
 function idsOnHost(host: PodmanHost): (id: number) => number | undefined {
   if (!host.facts.rootless) return (id) => id;
   return (id) => (id === 0 ? host.machine.uid : undefined);
 }
 
-async function makeParents(upper: string, lower: readonly string[], dir: string, made: Map<string, boolean>, host: PodmanHost): Promise<boolean> {
-  const known = made.get(dir);
+async function makeParents(tree: Tree, dir: string): Promise<boolean> {
+  const known = tree.made.get(dir);
   if (known !== undefined) return known;
   if (dir === '/') return true;
-  const parentFits = await makeParents(upper, lower, path.posix.dirname(dir), made, host);
-  const fits = parentFits && (await makeDirectory(upper, lower, dir, host));
-  made.set(dir, fits);
+  const fits = (await makeParents(tree, path.posix.dirname(dir))) && (await makeDirectory(tree, dir));
+  tree.made.set(dir, fits);
   return fits;
 }
 
-async function makeDirectory(upper: string, lower: readonly string[], dir: string, host: PodmanHost): Promise<boolean> {
+async function makeDirectory({ host, upper, lower, modes }: Tree, dir: string): Promise<boolean> {
   const found = await findDirectory(lower, dir);
-  if (found === 'other') return false;
-  const rootless = host.facts.rootless;
-  const like = found ?? { ...NEW_DIRECTORY, uid: host.machine.uid, gid: rootless ? (process.getgid?.() ?? host.machine.uid) : 0 };
-  if (rootless && like.uid !== host.machine.uid) return false;
+  const { rootless } = host.facts;
+  if (found === 'other' || (rootless && found !== undefined && found.uid !== host.machine.uid)) return false;
   const target = path.join(upper, dir);
-  await mkdir(target);
-  await lchown(target, like.uid, like.gid);
-  await chmod(target, like.mode);
+  await mkdir(target, { mode: 0o700 });
+  if (!rootless && found !== undefined) await lchown(target, found.uid, found.gid);
+  modes.set(target, found?.mode ?? NEW_DIRECTORY_MODE);
   return true;
 }
 
