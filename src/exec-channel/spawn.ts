@@ -29,7 +29,10 @@ export async function spawnOn(connection: Connection, argv: readonly string[], o
         onLoss: (listener) => connection.onLoss(listener),
         signalTree: (signal) => signalTree(connection, execId, signal),
       });
-    const process = await limit.race(connection.run({ script, terminal: options.terminal }, attach), (late) => void late.end({ kind: 'cancelled' }));
+    const process = await limit.race(
+      connection.run({ script, terminal: options.terminal }, attach),
+      (late) => void late.end({ kind: 'cancelled' }),
+    );
     limit.onLimit((ending) => void process.end(ending));
     void process.exited.then(() => limit.forget());
     await assertStarted(process, argv[0] ?? '', options.cwd);

@@ -20,6 +20,7 @@ const IMAGE = process.env.TEROK_TEST_IMAGE ?? 'localhost/l0:test';
 const AGENT = 'agent:x:1000:1000::/home/agent:/bin/sh\n';
 /** The private mount namespace in which podman runs on a host with hybrid cgroups */
 const MOUNT_NAMESPACE = process.env.TEROK_TEST_MOUNT_NAMESPACE ?? '/run/terok/ns/mnt';
+const ENTER = existsSync(MOUNT_NAMESPACE) ? ['nsenter', `--mount=${MOUNT_NAMESPACE}`] : [];
 const CONTAINERS_CONF = process.env.CONTAINERS_CONF ?? '/tmp/proof/conf/containers.conf';
 
 export interface TestBottle extends AsyncDisposable {
@@ -71,7 +72,9 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
   ];
   await mustPodman([...create, ...hardening, IMAGE, ...INIT_COMMAND]);
   const seeds = channelSeeds(identity);
-  await mustPodman(['cp', '-', `${name}:/`], await seedArchive(name, options.alterSeeds?.(seeds) ?? seeds));
+  const root = (await mustPodman(['mount', name])).stdout.trim();
+  await mustRun(['tar', '-x', '-p', '--numeric-owner', '-C', root], await seedArchive(root, options.alterSeeds?.(seeds) ?? seeds));
+  await mustPodman(['umount', name]);
   await mustPodman(['init', name]);
   const startedAt = performance.now();
   await mustPodman(['start', name]);
@@ -98,15 +101,19 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
 }
 
 export function podman(args: readonly string[], input?: Buffer): Promise<PodmanResult> {
-  const entered = existsSync(MOUNT_NAMESPACE);
-  const argv = entered ? ['nsenter', `--mount=${MOUNT_NAMESPACE}`, 'podman', ...args] : ['podman', ...args];
   const env = { ...process.env, ...(existsSync(CONTAINERS_CONF) ? { CONTAINERS_CONF } : {}) };
-  return runProgram(argv, env, input);
+  return runProgram([...ENTER, 'podman', ...args], env, input);
 }
 
-async function mustPodman(args: readonly string[], input?: Buffer): Promise<PodmanResult> {
-  const result = await podman(args, input);
+async function mustPodman(args: readonly string[]): Promise<PodmanResult> {
+  const result = await podman(args);
   if (result.code !== 0) throw new Error(`podman ${args[0]} ended with ${result.code}: ${result.stderr}`);
+  return result;
+}
+
+async function mustRun(argv: readonly string[], input?: Buffer): Promise<PodmanResult> {
+  const result = await runProgram([...ENTER, ...argv], process.env, input);
+  if (result.code !== 0) throw new Error(`${argv[0]} ended with ${result.code}: ${result.stderr}`);
   return result;
 }
 
@@ -152,15 +159,15 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** The seeds and, where the image lacks him, the user `agent` as one tar archive. */
-async function seedArchive(container: string, seeds: readonly SeedFile[]): Promise<Buffer> {
+async function seedArchive(root: string, seeds: readonly SeedFile[]): Promise<Buffer> {
   const archive = pack();
   const file = (name: string, content: string | Uint8Array, mode: number, uid: number): void => {
     archive.entry({ name: name.slice(1), mode, uid, gid: uid, uname: '', gname: '' }, Buffer.from(content));
   };
   for (const seed of seeds) file(seed.path, seed.content, seed.mode, seed.owner === 'root' ? 0 : 1000);
-  const passwd = (await mustPodman(['run', '--rm', '--pull=never', '--network=none', IMAGE, 'cat', '/etc/passwd'])).stdout;
+  const passwd = (await mustRun(['cat', `${root}/etc/passwd`])).stdout;
   if (!/^agent:/m.test(passwd)) {
-    const group = (await mustPodman(['run', '--rm', '--pull=never', '--network=none', IMAGE, 'cat', '/etc/group'])).stdout;
+    const group = (await mustRun(['cat', `${root}/etc/group`])).stdout;
     file('/etc/passwd', passwd + AGENT, 0o644, 0);
     file('/etc/group', `${group}agent:x:1000:\n`, 0o644, 0);
   }
