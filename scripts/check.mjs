@@ -12,6 +12,7 @@ const CHECKS = [
   ['lint', ['oxlint', '--deny-warnings', '.']],
   ['layers', ['node', '--disable-warning=ExperimentalWarning', 'scripts/check-layers.mjs']],
   ['unused code', ['knip', '--no-progress']],
+  ['lock file', ['node', 'scripts/complete-lock.mjs', '--check']],
   ...generators.map((name) => [`fresh: ${name.slice('generate-'.length, -'.mjs'.length)}`, ['node', `scripts/${name}`, '--check']]),
 ];
 

@@ -80,13 +80,13 @@ function plan(missing, env) {
   if (missing.programs.length > 0) steps.push(debianStep(missing.programs, env));
   if (missing.npm !== undefined) {
     // Only the package `node` has an install script that is needed; no other one runs.
-    steps.push({ what: 'npm packages', why: missing.npm, commands: [['npm', 'ci', '--ignore-scripts']] });
+    steps.push({ what: 'npm packages', why: missing.npm, commands: [['npm', 'ci', '--ignore-scripts', '--loglevel=error']] });
   }
   if (missing.node) {
     steps.push({
       what: `Node ${REQUIRED_MAJOR} or newer`,
       why: `this is ${process.versions.node}; the npm package \`node\` brings one`,
-      commands: [['npm', 'rebuild', 'node']],
+      commands: [['npm', 'rebuild', 'node', '--loglevel=error']],
     });
   }
   return steps;
