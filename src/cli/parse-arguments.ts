@@ -99,7 +99,7 @@ function collect(name: CommandName, spec: CommandSpec, command: Command, after: 
   const values = Object.entries(spec.options).map(([key, option]) => [key, options[key] ?? emptyValue(option)] as const);
   const operands = Object.entries(spec.arguments).map(([key, argument], index) => {
     const given = command.processedArgs[index] as string | string[] | undefined;
-    if (argument.kind === 'rest') return [key, [...(given ?? []), ...after]] as const;
+    if (argument.kind === 'rest') return [key, [given ?? [], after].flat()] as const;
     if (argument.kind === 'required' && given === undefined && !common.help) {
       throw new TerokError('USAGE', `\`terok ${name}\` needs ${key.toUpperCase()}: ${argument.description}.`, {
         hint: `See \`terok ${name} --help\`.`,
@@ -110,7 +110,7 @@ function collect(name: CommandName, spec: CommandSpec, command: Command, after: 
   return {
     name,
     common,
-    input: { arguments: Object.fromEntries(operands), options: Object.fromEntries(values) },
+    input: { arguments: Object.fromEntries<unknown>(operands), options: Object.fromEntries<unknown>(values) },
   } as unknown as ParsedCommand;
 }
 
@@ -133,9 +133,9 @@ function closest(word: string, known: readonly string[]): string | undefined {
 
 function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [i, letter] of [...from.slice(0, 32)].entries()) {
+  for (const [i, letter] of from.slice(0, 32).split('').entries()) {
     const next = [i + 1];
-    for (const [j, other] of [...to].entries()) {
+    for (const [j, other] of to.split('').entries()) {
       next.push(Math.min((row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
     }
     row = next;

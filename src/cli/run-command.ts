@@ -1,5 +1,6 @@
 import { isTerokError, messageOf, TerokError } from '../core/errors.ts';
-import type { CommandContext, CommandModule } from './context.ts';
+import type { CommandName } from './command-table.ts';
+import type { CommandContext } from './context.ts';
 import { loadCommand } from './load-command.ts';
 import { type ParsedCommand, parseArguments } from './parse-arguments.ts';
 import { errorDocument, renderError } from './render/error.ts';
@@ -48,7 +49,7 @@ async function execute(parsed: ParsedCommand, { argv, process, output }: Surroun
     argv,
   };
   // The table ties the module of a name to the input of that name; the compiler cannot follow a union of such pairs.
-  const module = (await loadCommand(parsed.name)) as CommandModule<typeof parsed.name>;
+  const module = await loadCommand<CommandName>(parsed.name);
   return await (module.execute as (input: unknown, context: CommandContext) => Promise<number>)(parsed.input, context);
 }
 

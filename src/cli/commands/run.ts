@@ -8,7 +8,7 @@ import { parseEnvironment } from '../environment-options.ts';
 import { escapeText } from '../escape.ts';
 import { parseCount, parseDuration, parseMemory } from '../quantities.ts';
 import { readText } from '../read-input.ts';
-import { connectTerminal } from '../terminal/connect-terminal.ts';
+import { connectTerminal, terminalSize } from '../terminal/connect-terminal.ts';
 import { Interruption } from '../terminal/interruption.ts';
 import { writeAll } from '../terminal/output.ts';
 import { isRunner, reportTask, startRunner } from './run-detached.ts';
@@ -74,9 +74,10 @@ async function toRequest(input: CommandInput<'run'>, context: CommandContext): P
     env: parseEnvironment(options.env, context.env),
     limits: toLimits(options),
     allowUnenforced: options.allowUnenforced as readonly LimitName[],
-    sudo: options.sudo,
     keep: options.keep,
     interactive: options.interactive,
+    ...(options.sudo ? { sudo: true } : {}),
+    ...(options.interactive ? { terminal: terminalSize(context.output.stdout) } : {}),
     ...(command.length === 0 ? {} : { command }),
     ...present({ agent: options.agent, prompt, model: options.model, backend: options.backend, name: options.name, image: options.image }),
     ...(options.timeout === undefined ? {} : { timeoutMs: parseDuration(options.timeout) }),
