@@ -23,9 +23,9 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
   inputs.network.ready.catch(() => undefined);
   try {
     const { storage, exec, expectation } = await createContainer(context, plan, inputs, attempt, options);
-    await Promise.all([
+    await settleAll([
       inputs.onPhase('created'),
-      writeSeeds(context.host, storage, await collectSeeds(plan, exec, inputs.seeds), options),
+      collectSeeds(plan, exec, inputs.seeds).then((seeds) => writeSeeds(context.host, storage, seeds, options)),
       writeStateFile(bottleRecordFile(plan), { containerId: storage.id, exec }),
     ]);
     await initialiseVerified(context.host, plan, storage, expectation, options);
@@ -38,6 +38,13 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
     await removeAttempt(context.host, attempt, error);
     throw error;
   }
+}
+
+/** All of it ends, well or badly, before the first failure is thrown: cleaning up must not race with work. */
+async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
+  const results = await Promise.allSettled(work);
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }
 
 interface Created {
