@@ -8,9 +8,9 @@ import { parseEnvironment } from '../environment-options.ts';
 import { escapeText } from '../escape.ts';
 import { parseCount, parseDuration, parseMemory } from '../quantities.ts';
 import { readText } from '../read-input.ts';
+import { AgentOutput } from '../terminal/agent-output.ts';
 import { connectTerminal, terminalSize } from '../terminal/connect-terminal.ts';
 import { Interruption } from '../terminal/interruption.ts';
-import { writeAll } from '../terminal/output.ts';
 import { isRunner, reportTask, startRunner } from './run-detached.ts';
 
 export async function execute(input: CommandInput<'run'>, context: CommandContext): Promise<number> {
@@ -36,12 +36,17 @@ async function runTask(
   terminal: { disconnect?: () => void },
 ): Promise<RunOutcome> {
   const { output, stdin } = context;
+  const raw = input.options.interactive;
+  const sinks = {
+    stdout: new AgentOutput(input.options.json ? output.stderr : output.stdout, { raw }),
+    stderr: new AgentOutput(output.stderr, { raw }),
+  };
   const terok = await context.terok();
-  return await terok.run(request, {
+  const outcome = await terok.run(request, {
     onProgress: (event) => output.progress.show(event.message),
     onOutput: async (stream, chunk) => {
       output.progress.pause();
-      await writeAll(stream === 'stdout' && !input.options.json ? output.stdout : output.stderr, chunk);
+      await sinks[stream].write(chunk);
     },
     onTask: (slug) => reportTask(slug, context.env),
     onProcess: (child: BottleProcess) => {
@@ -49,6 +54,8 @@ async function runTask(
       terminal.disconnect = connectTerminal(child, stdin, output.stdout);
     },
   });
+  await Promise.all([sinks.stdout.end(), sinks.stderr.end()]);
+  return outcome;
 }
 
 async function detach(input: CommandInput<'run'>, context: CommandContext): Promise<number> {
