@@ -1,6 +1,7 @@
 import { isTerokError, messageOf, TerokError } from '../core/errors.ts';
 import type { CommandName } from './command-table.ts';
 import type { CommandContext } from './context.ts';
+import { escapeText } from './escape.ts';
 import { loadCommand } from './load-command.ts';
 import { type ParsedCommand, parseArguments } from './parse-arguments.ts';
 import { errorDocument, renderError } from './render/error.ts';
@@ -40,7 +41,11 @@ interface Surroundings {
 
 async function execute(parsed: ParsedCommand, { argv, process, output }: Surroundings): Promise<number> {
   const context: CommandContext = {
-    terok: async () => (await import('../tasks/index.ts')).createTerok({ env: process.env }),
+    terok: async () => {
+      const onRepair = ({ slug, message }: { slug: string; message: string }): void =>
+        output.remark(`repaired: \`${escapeText(slug)}\` ${escapeText(message)}`);
+      return (await import('../tasks/index.ts')).createTerok({ env: process.env, onRepair });
+    },
     output,
     stdin: process.stdin,
     env: process.env,
