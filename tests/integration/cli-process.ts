@@ -1,0 +1,65 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+const CLI = path.join(import.meta.dirname, '../../bin/terok.mjs');
+
+export interface CliResult {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A home of its own for the built command line: what it stores ends with `remove`. */
+export class CliHome {
+  readonly root: string = mkdtempSync(path.join(tmpdir(), 'terok-cli-'));
+  readonly env: NodeJS.ProcessEnv;
+
+  constructor() {
+    this.env = { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' };
+    for (const name of ['config', 'data', 'state', 'cache', 'runtime']) {
+      const dir = path.join(this.root, name.slice(0, 1));
+      mkdirSync(dir, { mode: 0o700 });
+      this.env[`TEROK_${name.toUpperCase()}_DIR`] = dir;
+    }
+  }
+
+  get configDir(): string {
+    return path.join(this.root, 'c');
+  }
+
+  start(
+    args: readonly string[],
+    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
+  ): ChildProcessWithoutNullStreams {
+    return spawn(process.execPath, [CLI, ...args], { cwd: options.cwd ?? this.root, env: { ...this.env, ...options.env } });
+  }
+
+  async run(
+    args: readonly string[],
+    options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
+  ): Promise<CliResult> {
+    const child = this.start(args, options);
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.input ?? '');
+    return await resultOf(child);
+  }
+
+  remove(): void {
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+export function resultOf(child: ChildProcessWithoutNullStreams): Promise<CliResult> {
+  const chunks = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  child.stdout.on('data', (chunk: Buffer) => chunks.stdout.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => chunks.stderr.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      resolve({ status, signal, stdout: Buffer.concat(chunks.stdout).toString(), stderr: Buffer.concat(chunks.stderr).toString() });
+    });
+  });
+}
