@@ -56,7 +56,10 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
 
     test('a script whose interpreter is missing is NOT_FOUND although the file exists', async () => {
       await sh('printf "#!/nope/interpreter\\n" > /work/script; chmod +x /work/script');
-      await expect(channel.exec(['/work/script'])).rejects.toMatchObject({ code: 'NOT_FOUND', context: { kind: 'command', exitCode: 127 } });
+      await expect(channel.exec(['/work/script'])).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        context: { kind: 'command', exitCode: 127 },
+      });
     });
 
     test.each([
@@ -74,8 +77,20 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
 
   describe('surroundings', () => {
     test('a command of the agent sees its own user, home and a usable PATH, and no trace of the SSH server', async () => {
-      const variables = Object.fromEntries((await text('env')).trim().split('\n').map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
-      expect(variables).toMatchObject({ HOME: '/home/agent', USER: 'agent', LOGNAME: 'agent', SHELL: '/bin/bash', PATH: expect.stringContaining('/usr/local/bin:') as string, PWD: '/home/agent' });
+      const variables = Object.fromEntries(
+        (await text('env'))
+          .trim()
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+      );
+      expect(variables).toMatchObject({
+        HOME: '/home/agent',
+        USER: 'agent',
+        LOGNAME: 'agent',
+        SHELL: '/bin/bash',
+        PATH: expect.stringContaining('/usr/local/bin:') as string,
+        PWD: '/home/agent',
+      });
       expect(Object.keys(variables).filter((name) => name.startsWith('SSH_') || name === 'MAIL' || name === 'OLDPWD')).toEqual([]);
       expect(await text('id -u; id -g; pwd')).toBe('1000\n1000\n/home/agent\n');
     });
@@ -86,7 +101,9 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
 
     test('the agent has no capability and cannot gain one', async () => {
       const status = await text('grep -E "^(CapEff|CapPrm|CapAmb|CapInh|NoNewPrivs)" /proc/self/status');
-      expect(status.replace(/\t/g, ' ')).toBe('CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapAmb: 0000000000000000\nNoNewPrivs: 1\n');
+      expect(status.replace(/\t/g, ' ')).toBe(
+        'CapInh: 0000000000000000\nCapPrm: 0000000000000000\nCapEff: 0000000000000000\nCapAmb: 0000000000000000\nNoNewPrivs: 1\n',
+      );
     });
 
     test.each([
@@ -115,7 +132,12 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
         ENV: '/work/nope',
       };
       for (const user of ['agent', 'root'] as const) {
-        const seen = Object.fromEntries((await channel.exec(['cat', '/proc/self/environ'], { env, user })).stdout.toString().split('\0').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+        const seen = Object.fromEntries(
+          (await channel.exec(['cat', '/proc/self/environ'], { env, user })).stdout
+            .toString()
+            .split('\0')
+            .map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+        );
         expect(Object.keys(env).filter((name) => seen[name] !== env[name as keyof typeof env])).toEqual([]);
       }
     });
@@ -126,7 +148,25 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
     });
 
     test('arguments arrive byte for byte', async () => {
-      const args = ['', ' ', '-n', '--', "'", '"', '\\', '\n', '$HOME', '`id`', '*', 'ü漢🎉', '!!', '~', '\u001e', "'".repeat(100_000), 'x'.repeat(100_000)];
+      const args = [
+        '',
+        ' ',
+        '-n',
+        '--',
+        "'",
+        '"',
+        '\\',
+        '\n',
+        '$HOME',
+        '`id`',
+        '*',
+        'ü漢🎉',
+        '!!',
+        '~',
+        '\u001e',
+        "'".repeat(100_000),
+        'x'.repeat(100_000),
+      ];
       const seen = (await channel.exec(['printf', '%s\\0', ...args])).stdout.toString().split('\0').slice(0, -1);
       expect(seen).toEqual(args);
     });
@@ -137,8 +177,12 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
       const inBottle = await text('cat /proc/*/environ 2>/dev/null | tr "\\0" "\\n" | grep -c ^HIDDEN=');
       const bottleProcesses = new Set((await bottlePids(await bottle.pid())).map(String));
       const leaks: string[] = [];
-      for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && !bottleProcesses.has(name) && name !== String(process.pid))) {
-        const seen = (await Promise.all(['cmdline', 'environ'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')))).join('\n');
+      for (const pid of (await readdir('/proc')).filter(
+        (name) => /^\d+$/.test(name) && !bottleProcesses.has(name) && name !== String(process.pid),
+      )) {
+        const seen = (
+          await Promise.all(['cmdline', 'environ'].map((file) => readFile(`/proc/${pid}/${file}`, 'latin1').catch(() => '')))
+        ).join('\n');
         if (seen.includes(secret)) leaks.push(seen);
       }
       await running.kill('KILL');
@@ -205,7 +249,11 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
     });
 
     test('a reader that stops holds the writer back', async () => {
-      const running = await channel.spawn(['sh', '-c', 'i=0; while [ $i -lt 400 ]; do head -c 65536 /dev/zero; i=$((i+1)); echo $i > /work/progress; done']);
+      const running = await channel.spawn([
+        'sh',
+        '-c',
+        'i=0; while [ $i -lt 400 ]; do head -c 65536 /dev/zero; i=$((i+1)); echo $i > /work/progress; done',
+      ]);
       await sleep(700);
       const written = Number(await text('cat /work/progress'));
       expect(written * 65_536).toBeLessThan(12_000_000);
@@ -219,14 +267,21 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
     });
 
     test('more output than was allowed is an error, and the command is killed', async () => {
-      await expect(channel.exec(['sh', '-c', 'exec yes terok-flood'], { maxOutputBytes: 1_000_000 })).rejects.toMatchObject({ code: 'RUNTIME_FAILED', context: { kind: 'outputTooLarge', stream: 'stdout' } });
-      await expect(channel.exec(['sh', '-c', 'yes terok-flood >&2'], { maxOutputBytes: 1_000_000 })).rejects.toMatchObject({ context: { stream: 'stderr' } });
+      await expect(channel.exec(['sh', '-c', 'exec yes terok-flood'], { maxOutputBytes: 1_000_000 })).rejects.toMatchObject({
+        code: 'RUNTIME_FAILED',
+        context: { kind: 'outputTooLarge', stream: 'stdout' },
+      });
+      await expect(channel.exec(['sh', '-c', 'yes terok-flood >&2'], { maxOutputBytes: 1_000_000 })).rejects.toMatchObject({
+        context: { stream: 'stderr' },
+      });
       expect(await text('pgrep -fc "yes [t]erok-flood"')).toBe('0\n');
     });
 
     test('fifty commands at once keep their own output and exit code', async () => {
       const results = await Promise.all(Array.from({ length: 50 }, (_, index) => sh(`echo ${index}; exit ${index}`)));
-      expect(results.map(({ status, stdout }) => [status, stdout.toString()])).toEqual(Array.from({ length: 50 }, (_, code) => [{ kind: 'exited', code }, `${code}\n`]));
+      expect(results.map(({ status, stdout }) => [status, stdout.toString()])).toEqual(
+        Array.from({ length: 50 }, (_, code) => [{ kind: 'exited', code }, `${code}\n`]),
+      );
     });
 
     test.each([
@@ -284,12 +339,21 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
 
     test('a signal reaches the command and its descendants, and nothing else', async () => {
       const other = await channel.spawn(['sleep', '705']);
-      const running = await channel.spawn(['sh', '-c', `sh -c 'trap "echo child; exit 0" USR1; while :; do sleep 0.05; done' & trap "echo parent; wait; exit 9" USR1; while :; do sleep 0.05; done`]);
+      const running = await channel.spawn([
+        'sh',
+        '-c',
+        `sh -c 'trap "echo child; exit 0" USR1; while :; do sleep 0.05; done' & trap "echo parent; wait; exit 9" USR1; while :; do sleep 0.05; done`,
+      ]);
       await sleep(300);
       const output = collect(running.stdout);
       await running.kill('SIGUSR1');
       expect(await running.exited).toEqual({ kind: 'exited', code: 9 });
-      expect((await output).split('\n').filter((line) => line !== '').sort()).toEqual(['child', 'parent']);
+      expect(
+        (await output)
+          .split('\n')
+          .filter((line) => line !== '')
+          .sort(),
+      ).toEqual(['child', 'parent']);
       expect(await left('05')).toBe('1');
       await other.kill('KILL');
     });
@@ -309,7 +373,9 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
     });
 
     test('a resize is seen within a second', async () => {
-      const running = await channel.spawn(['bash', '-c', 'trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done'], { terminal });
+      const running = await channel.spawn(['bash', '-c', 'trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done'], {
+        terminal,
+      });
       await waitFor(running.stdout, 'ready');
       const started = performance.now();
       running.resize({ columns: 55, rows: 22 });
@@ -341,7 +407,9 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
 
     test('a raw terminal passes every byte', async () => {
       const input = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
-      const running = await channel.spawn(['sh', '-c', 'stty raw -echo; echo ready; head -c 256 | od -An -v -tu1 | tr -s "\\n " " "'], { terminal });
+      const running = await channel.spawn(['sh', '-c', 'stty raw -echo; echo ready; head -c 256 | od -An -v -tu1 | tr -s "\\n " " "'], {
+        terminal,
+      });
       await waitFor(running.stdout, 'ready');
       running.stdin.write(input);
       expect((await collect(running.stdout)).trim()).toBe([...input].join(' '));
@@ -370,7 +438,9 @@ describe.skipIf(reason !== undefined)('exec channel', () => {
     });
 
     test('a socket that nobody listens on is CHANNEL_LOST', async () => {
-      await expect(openChannel({ ...bottle, execSocket: `${bottle.dir}/nope.sock` }).exec(['true'])).rejects.toMatchObject({ code: 'CHANNEL_LOST' });
+      await expect(openChannel({ ...bottle, execSocket: `${bottle.dir}/nope.sock` }).exec(['true'])).rejects.toMatchObject({
+        code: 'CHANNEL_LOST',
+      });
     });
 
     test('a closed channel ends what runs and takes no more', async () => {
