@@ -50,7 +50,7 @@ export function parseWireHostName(text: string): HostNameResult {
 /** ASCII passes unchanged; other text must survive IDNA in exactly the form it was written in. */
 function toAscii(text: string): string | undefined {
   if (/^[\x21-\x7e]+$/.test(text)) return /[A-Z]/.test(text) ? undefined : text;
-  if (/[\p{C}\p{Z}\x00-\x2c\x2f\x3a-\x60\x7b-\x7f]/u.test(text) || text !== text.normalize('NFC') || text !== text.toLowerCase())
+  if (/[\p{C}\p{Z}\x00-\x2c\x2f\x3a-\x60\x7b-\x7f]/u.test(text) || text !== text.normalize('NFKC') || text !== text.toLowerCase())
     return undefined;
   const ascii = domainToASCII(text);
   return ascii === '' || ascii.split('.').length !== text.split('.').length ? undefined : ascii;

@@ -2,6 +2,7 @@
  * Scope: may the host dial this address because of a bottle? Only addresses of the public internet, and what a route excepts.
  * Out of scope: names. Fail-safe direction: an address that is not understood is refused.
  */
+import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import ipaddr from 'ipaddr.js';
 
@@ -21,7 +22,7 @@ export function checkedAddress(
   privateNetworks: readonly string[] = [],
   ownAddresses: ReadonlySet<string> = hostAddresses(),
 ): string | undefined {
-  if (!ipaddr.isValid(text) || text.includes('%')) return undefined;
+  if (isIP(text) === 0 || text.includes('%') || !ipaddr.isValid(text)) return undefined;
   const address = ipaddr.process(text);
   const range = address.range();
   const canonical = address.toString();

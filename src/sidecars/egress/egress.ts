@@ -284,17 +284,17 @@ class BottleEgress implements Egress {
 
   #clientError(error: Error, socket: Duplex, target: EgressTarget | undefined): void {
     const code = 'code' in error ? String(error.code) : error.message;
-    if (!code.startsWith('HPE_')) {
-      if (code.startsWith('ERR_SSL'))
-        this.#recordRefusal(target, deny('upstream-untrusted', 'the client did not accept the certificate of this bottle', ''), code);
-      socket.destroy();
+    if (code.startsWith('HPE_')) {
+      this.#refuseRaw(
+        socket,
+        target,
+        deny('framing-ambiguous', `the request is not well-formed HTTP/1.1 (${code})`, 'Send a request with one reading.'),
+      );
       return;
     }
-    this.#refuseRaw(
-      socket,
-      target,
-      deny('framing-ambiguous', `the request is not well-formed HTTP/1.1 (${code})`, 'Send a request with one reading.'),
-    );
+    socket.destroy();
+    if (target === undefined || !/ALERT|_CA$|CERTIFICATE/.test(code)) return;
+    this.#note({ kind: 'tls', decision: 'deny', host: target.name, port: target.port, reason: 'ca-not-trusted', detail: code });
   }
 
   #refuseRaw(socket: Duplex, target: EgressTarget | undefined, refusal: Denied): void {

@@ -111,7 +111,6 @@ export class Fronts {
       settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES, enableConnectProtocol: false },
       ...HTTP1_OPTIONS,
     } as http2.SecureServerOptions);
-    server.on('tlsClientError', (error: Error, socket: Duplex) => this.#handlers.onClientError(error, socket, target));
     return configure(server, this.#handlers, target, true);
   }
 }
@@ -121,6 +120,7 @@ const HTTP1_OPTIONS = {
   maxHeaderSize: MAX_HEADER_BYTES,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: 0,
+  requireHostHeader: false,
   insecureHTTPParser: false,
   keepAliveTimeout: 120_000,
   noDelay: true,

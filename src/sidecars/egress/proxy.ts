@@ -40,6 +40,7 @@ export class ExplicitProxy {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: 0,
+      requireHostHeader: false,
       keepAliveTimeout: 120_000,
       noDelay: true,
     });

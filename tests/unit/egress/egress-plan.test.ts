@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import type { Route } from '../../../src/core/index.ts';
+import { mergeRoutes, parseEgressPolicy } from '../../../src/core/resolve/index.ts';
+
+const good = { name: 'api', hosts: ['api.example.com'], ports: [443], mode: 'inspect' };
+const parse = (route: Record<string, unknown>) => parseEgressPolicy({ version: 1, routes: [{ ...good, ...route }] }, 'project `demo`');
+
+describe('parseEgressPolicy', () => {
+  test('reads a full route', () => {
+    const inject = { secret: 'anthropic', header: 'x-api-key', phantom: 'p'.repeat(20) };
+    expect(parse({ methods: ['GET'], paths: ['/v1'], inject, privateNetworks: ['10.0.0.0/8'] }).routes[0]).toEqual({
+      ...good,
+      methods: ['GET'],
+      paths: ['/v1'],
+      inject,
+      privateNetworks: ['10.0.0.0/8'],
+    });
+  });
+
+  test.each<[string, Record<string, unknown>, RegExp]>([
+    ['an IP literal', { hosts: ['10.0.0.1'] }, /route `api`.*IP address.*`10\.0\.0\.1`/],
+    ['a hexadecimal IP', { hosts: ['0x7f.1'] }, /IP address/],
+    ['a wildcard on a public suffix', { hosts: ['*.co.uk'] }, /`co\.uk` is a public suffix.*`\*\.co\.uk`/],
+    ['a wildcard on a private suffix', { hosts: ['*.github.io'] }, /public suffix/],
+    ['a bare wildcard', { hosts: ['*'] }, /letters, digits/],
+    ['an inner wildcard', { hosts: ['a.*.example.com'] }, /letters, digits/],
+    ['an empty host', { hosts: [''] }, /not empty/],
+    ['a host with a space', { hosts: [' example.com'] }, /got ` example\.com`/],
+    ['a host with NUL', { hosts: ['exam\0ple.com'] }, /\\u0000/],
+    ['no host', { hosts: [] }, /at least one host/],
+    ['no port', { ports: [] }, /at least one port/],
+    ['a port too large', { ports: [70_000] }, /ports\[0\]/],
+    ['a lower-case method', { methods: ['get'] }, /upper-case/],
+    ['the method CONNECT', { methods: ['CONNECT'] }, /other than CONNECT/],
+    ['a path with a query', { paths: ['/v1?x'] }, /normal form/],
+    ['a path with dots', { paths: ['/v1/../x'] }, /normal form/],
+    ['an unknown field', { allow: true }, /allow/],
+    ['an unknown mode', { mode: 'open' }, /mode/],
+    ['a public network', { privateNetworks: ['8.8.8.0/24'] }, /must be private/],
+    ['the whole internet', { privateNetworks: ['0.0.0.0/0'] }, /must be private/],
+    ['a framing header', { inject: { secret: 'a', header: 'host', phantom: 'p'.repeat(20) } }, /frames the message/],
+    ['a short phantom', { inject: { secret: 'a', header: 'x-api-key', phantom: 'p' } }, /16 to 512/],
+    [
+      'a credential in passthrough',
+      { mode: 'passthrough', inject: { secret: 'a', header: 'x-api-key', phantom: 'p'.repeat(20) } },
+      /needs the mode `inspect`/,
+    ],
+  ])('refuses %s', (_what, route, message) => {
+    expect(() => parse(route)).toThrow(message);
+    expect(() => parse(route)).toThrow(expect.objectContaining({ code: 'INVALID_ROUTE', hint: expect.stringContaining('egress.routes') }));
+  });
+
+  test('names where the policy came from', () => {
+    expect(() => parse({ hosts: [''] })).toThrow(/^project `demo`: `routes\[0\]\.hosts\[0\]` of route `api`/);
+    expect(() => parseEgressPolicy(undefined, 'x')).toThrow(/^x: /);
+    expect(() => parseEgressPolicy({ version: 2, routes: [] }, 'x')).toThrow(/version/);
+  });
+
+  test('refuses one host and port in two modes', () => {
+    expect(() => parseEgressPolicy({ version: 1, routes: [good, { ...good, name: 'b', mode: 'passthrough' }] }, 'x')).toThrow(
+      /one host and port has one mode/,
+    );
+  });
+});
+
+describe('mergeRoutes', () => {
+  const route = good as Route;
+  test('keeps one of two equal routes and all others in order', () => {
+    const other = { ...route, name: 'b', hosts: ['b.example.com'] };
+    expect(mergeRoutes([route], [{ mode: 'inspect', ports: [443], hosts: ['api.example.com'], name: 'api' }, other]).routes).toEqual([
+      route,
+      other,
+    ]);
+  });
+
+  test('refuses two meanings of one name', () => {
+    expect(() => mergeRoutes([route], [{ ...route, ports: [80] }])).toThrow(/name `api`/);
+  });
+});
