@@ -94,6 +94,13 @@ export class Vault {
       .sort();
   }
 
+  /** Names of all secrets and when each was stored, ISO 8601. */
+  async describe(): Promise<readonly { readonly name: string; readonly updatedAt: string }[]> {
+    return await Promise.all(
+      (await this.list()).map(async (name) => ({ name, updatedAt: (await stat(this.#fileOf(name))).mtime.toISOString() })),
+    );
+  }
+
   /** Removes a secret; gives whether there was one. */
   async remove(name: string): Promise<boolean> {
     const existed = await this.has(name);
