@@ -4,8 +4,8 @@ import { messageOf, run, TerokError } from '../core/index.ts';
 import { type AptSource, toAptLine, withoutCredentials } from './apt-sources.ts';
 import { runStep } from './run-step.ts';
 
-/** Programs that a bottle and its agent need. `iproute2` and `file` are what people reach for first when something is odd. */
-const PACKAGES = ['bash', 'ca-certificates', 'curl', 'file', 'git', 'iproute2', 'jq', 'less', 'netbase', 'openssh-client', 'openssh-server', 'passwd', 'patch', 'procps', 'python3-minimal', 'ripgrep', 'tar', 'unzip', 'xz-utils'];
+/** Programs that a bottle and its agent need; Node needs `libatomic1` and `libstdc++6`. `iproute2` and `file` help where something is odd. */
+const PACKAGES = ['bash', 'ca-certificates', 'curl', 'file', 'git', 'iproute2', 'jq', 'less', 'libatomic1', 'libstdc++6', 'netbase', 'openssh-client', 'openssh-server', 'passwd', 'patch', 'procps', 'python3-minimal', 'ripgrep', 'tar', 'unzip', 'xz-utils'];
 const SUDO_PACKAGES = ['apt', 'sudo'];
 
 const EXCLUDED = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*', '/usr/share/info/*', '/usr/share/lintian/*', '/usr/share/bash-completion/*', '/usr/share/zsh/*', '/usr/share/bug/*', '/usr/share/gitweb/*'];

@@ -1,16 +1,21 @@
 // An unprivileged user with subordinate ids, in whose name programs run: the rootless side of the tests. Needs root.
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
 import { ensureCgroupNamespace } from '../../src/backends/oci/cgroup-namespace.ts';
 import { type RunResult, run, runOrThrow } from '../../src/core/index.ts';
+
+const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 
 export interface RootlessUser extends AsyncDisposable {
   readonly name: string;
   readonly uid: number;
   readonly home: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The repository and the running Node, at paths that the user may read even where root's own home is closed */
+  readonly repository: string;
+  readonly node: string;
   /** Runs a program as the user, in a mount namespace without the cgroup2 directory of a hybrid host */
   run(argv: readonly string[], options?: { readonly input?: Uint8Array; readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>>; readonly hostMounts?: boolean }): Promise<RunResult>;
 }
@@ -38,6 +43,10 @@ export async function createRootlessUser(options: { readonly subordinateIds?: bo
   await mkdir(conf, { recursive: true });
   await writeFile(path.join(conf, 'storage.conf'), `[storage]\ndriver = "${options.storageDriver ?? 'overlay'}"\n`);
   await Promise.all([home, runtime, path.dirname(conf), conf].map((dir) => chown(dir, uid, uid)));
+  // outside of `home`, which is removed as a whole, and read-only: the repository cannot be lost through its second name
+  const repository = await mkdtemp('/var/tmp/terok-repository-');
+  await runOrThrow(['mount', '--bind', REPOSITORY, repository]);
+  await runOrThrow(['mount', '-o', 'remount,bind,ro', repository]);
   const hybrid = await stat('/sys/fs/cgroup/unified').then((entry) => entry.isDirectory(), () => false);
   const enter = hybrid ? ['nsenter', `--mount=${await ensureCgroupNamespace(helperDir)}`, '--'] : [];
   const env = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, USER: name, LOGNAME: name, XDG_RUNTIME_DIR: runtime, LANG: 'C.UTF-8' };
@@ -47,6 +56,8 @@ export async function createRootlessUser(options: { readonly subordinateIds?: bo
     uid,
     home,
     env,
+    repository,
+    node: process.execPath.replace(`${REPOSITORY}/`, `${repository}/`),
     run: (argv, given = {}) =>
       run([...(given.hostMounts === true ? [] : enter), ...asUser, ...argv], {
         cwd: '/',
@@ -54,14 +65,24 @@ export async function createRootlessUser(options: { readonly subordinateIds?: bo
         timeoutMs: given.timeoutMs ?? 120_000,
         ...(given.input === undefined ? {} : { input: given.input }),
       }),
-    [Symbol.asyncDispose]: () => removeUser(name, uid, home, helperDir, [...enter, ...asUser], env),
+    [Symbol.asyncDispose]: () => removeUser({ name, uid, home, repository, helperDir }, [...enter, ...asUser], env),
   };
 }
 
-async function removeUser(name: string, uid: number, home: string, helperDir: string, asUser: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly home: string;
+  readonly repository: string;
+  readonly helperDir: string;
+}
+
+async function removeUser({ name, uid, home, repository, helperDir }: Account, asUser: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
   await run([...asUser, 'podman', 'system', 'reset', '--force'], { cwd: '/', env });
   await run(['pkill', '-KILL', '-U', String(uid)]);
   await releaseCgroupNamespace(helperDir);
   await run(['userdel', '--force', name]);
+  await runOrThrow(['umount', '-l', repository]);
+  await rmdir(repository);
   await rm(home, { recursive: true, force: true });
 }
