@@ -20,7 +20,7 @@ export async function writeSeeds(host: PodmanHost, storage: ContainerStorage, se
   const { layers } = storage;
   const later = layers === undefined ? [...seeds] : await writeIntoLayer(host, layers.upper, layers.lower, seeds);
   if (later.length === 0) return;
-  await host.call('put files into the new container', ['cp', '--archive=true', '-', `${storage.id}:/`], { ...options, input: await packSeeds(later) });
+  await host.call('put files into the new container', ['cp', '--archive=false', '-', `${storage.id}:/`], { ...options, input: await packSeeds(later) });
 }
 
 function assertSeedPath(file: string): void {

@@ -40,9 +40,9 @@ const AF_NETLINK = 16;
 const NETLINK_ROUTE = 0;
 
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET */
-const CLONE_NAMESPACES = 0x7e02_0000;
-/** The same and CLONE_NEWTIME, which `clone` uses for its exit signal */
-const UNSHARE_NAMESPACES = 0x7e02_0080;
+const CLONE_NAMESPACES = [0x0002_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000];
+/** The same and CLONE_NEWTIME, a bit that `clone` uses for its exit signal */
+const UNSHARE_NAMESPACES = [...CLONE_NAMESPACES, 0x80];
 
 /** PER_LINUX, PER_LINUX32 and UNAME26 combinations, and the query */
 const PERSONALITIES = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
@@ -62,12 +62,21 @@ export function bottleSeccompProfile(arch: string = process.arch): SeccompProfil
       { names: REFUSED_SYSCALLS, action: 'SCMP_ACT_ERRNO', errnoRet: EPERM },
       // its flags are in memory, out of a filter's sight; libc falls back to clone
       { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
-      allowWhen('clone', { index: 0, value: CLONE_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
-      allowWhen('unshare', { index: 0, value: UNSHARE_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
+      ...namespaceRules('clone', CLONE_NAMESPACES),
+      ...namespaceRules('unshare', UNSHARE_NAMESPACES),
       ...PERSONALITIES.map((value) => allowWhen('personality', { index: 0, value, op: 'SCMP_CMP_EQ' })),
       ...socketRules(),
     ],
   };
+}
+
+/** Allowed without, EPERM with any of the flags: sandboxes inside take that answer for "not here" and go on. */
+function namespaceRules(name: string, flags: readonly number[]): SeccompRule[] {
+  const all = flags.reduce((sum, flag) => sum + flag, 0);
+  return [
+    allowWhen(name, { index: 0, value: all, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }),
+    ...flags.map((flag) => refuseWhen(name, EPERM, { index: 0, value: flag, valueTwo: flag, op: 'SCMP_CMP_MASKED_EQ' })),
+  ];
 }
 
 function socketRules(): SeccompRule[] {
