@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { readStateFile, type TerokPaths, withLock, writeStateFile } from '../core/index.ts';
 
 /** Name → what it was resolved to and when (`ms` since 1970). */
-const pinsSchema = z.record(z.string(), z.strictObject({ value: z.string(), resolvedAt: z.number() }));
+const pinSchema = z.strictObject({ value: z.string(), resolvedAt: z.number() });
+const pinsSchema = z.record(z.string(), pinSchema);
+type Pin = z.output<typeof pinSchema>;
 
 export interface PinOptions {
   /** How long a pin counts; without end where absent */
@@ -24,7 +26,7 @@ export async function pinned(paths: TerokPaths, name: string, resolve: () => Pro
   if (isFresh && !options.refresh) return pin.value;
   try {
     const value = await resolve();
-    return await keep(file, name, value, now, options.refresh ? undefined : pin?.value);
+    return await keep(file, name, { value, resolvedAt: now }, pin);
   } catch (error) {
     if (pin === undefined || options.refresh) throw error;
     options.onStale?.(error);
@@ -33,12 +35,12 @@ export async function pinned(paths: TerokPaths, name: string, resolve: () => Pro
 }
 
 /** Of several processes that resolve at once, the first decides, so that all build the same image. */
-async function keep(file: string, name: string, value: string, now: number, old: string | undefined): Promise<string> {
+async function keep(file: string, name: string, fresh: Pin, seen: Pin | undefined): Promise<string> {
   return await withLock(file, async () => {
     const pins = (await readStateFile(file, pinsSchema)) ?? {};
-    const other = pins[name];
-    if (other !== undefined && old === undefined && other.resolvedAt >= now) return other.value;
-    await writeStateFile(file, { ...pins, [name]: { value, resolvedAt: now } });
-    return value;
+    const current = pins[name];
+    if (current !== undefined && (current.resolvedAt !== seen?.resolvedAt || current.value !== seen.value)) return current.value;
+    await writeStateFile(file, { ...pins, [name]: fresh });
+    return fresh.value;
   });
 }
