@@ -9,6 +9,7 @@ import type {
   ProbeReport,
   ResourceLimits,
   Route,
+  TerminalSize,
 } from '../core/index.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
@@ -32,6 +33,8 @@ export interface RunRequest {
   readonly keep?: boolean;
   /** Gives the agent the caller's terminal */
   readonly interactive?: boolean;
+  /** Size of the caller's terminal, with `interactive` */
+  readonly terminal?: TerminalSize;
   /** Ends the agent after this time; none by default */
   readonly timeoutMs?: number;
   readonly image?: string;
@@ -132,6 +135,8 @@ export interface ImageBuildRequest {
   readonly backend?: string;
   /** Builds even where an image of the same inputs exists */
   readonly force?: boolean;
+  /** Asks for newer versions of the packages */
+  readonly refresh?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
 }
@@ -177,6 +182,8 @@ export interface ApplyReport {
   readonly slug: string;
   /** Branch that was made in the user's repository, or the files that were changed in a directory without git */
   readonly branch?: string;
+  /** What a person runs next to merge the branch */
+  readonly mergeCommand?: readonly string[];
   readonly commits: readonly CommitSummary[];
   readonly files: readonly ChangedFile[];
 }
@@ -225,4 +232,6 @@ export interface Terok {
 
 export interface TerokOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /** Told of every task of a killed process that was repaired */
+  readonly onRepair?: (repair: { readonly slug: string; readonly message: string }) => void;
 }

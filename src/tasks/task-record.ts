@@ -21,10 +21,13 @@ const taskRecord = z.strictObject({
   agent: z.string().optional(),
   prompt: z.string().optional(),
   argv: z.array(z.string()),
+  /** Directory of the project's gate */
+  gate: z.string().optional(),
   /** What the bottle's clone starts from */
-  base: z.strictObject({ branch: z.string(), commit: z.string() }),
+  base: z.strictObject({ branch: z.string(), commit: z.string() }).optional(),
   startedAt: z.string(),
   finishedAt: z.string().optional(),
+  appliedAt: z.string().optional(),
   status: exitStatus.optional(),
   notes: z.array(z.string()),
   /** The process that runs the task; absent once the task is finished */

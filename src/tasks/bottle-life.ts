@@ -1,0 +1,110 @@
+/** Takes a task's bottle through its life: launch, find again, end. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Bottle, type BottlePlan, bottleDirs, type CallOptions, ignoreCodes, type SeedFile, TerokError, writePrivateFile } from '../core/index.ts';
+import { acquireLoopbackAlias, combinedBundle, mintBottleCa, readRecord, releaseLoopbackAlias, updateRecord } from '../core/resolve/index.ts';
+import { createChannelIdentity } from '../exec-channel/index.ts';
+import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
+import { taskRef, taskRepository } from '../projects/git/index.ts';
+import type { TaskContext } from './context.ts';
+import { readTask } from './task-record.ts';
+
+/** Where the bottle keeps its trust roots. */
+export const TRUST_PATHS = { ca: '/etc/terok/ca.pem', bundle: '/etc/terok/bundle.pem' } as const;
+
+const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
+export async function mintIdentity(context: TaskContext, slug: string): Promise<readonly SeedFile[]> {
+  const { stateDir } = bottleDirs(context.paths, slug);
+  const [ca, alias, system] = await Promise.all([
+    mintBottleCa(slug),
+    acquireLoopbackAlias(context.paths, slug),
+    ignoreCodes(['ENOENT'], () => readFile(SYSTEM_BUNDLE, 'utf8')),
+    createChannelIdentity(stateDir),
+  ]);
+  const files = caFiles(stateDir);
+  await Promise.all([
+    writePrivateFile(files.certificate, ca.certificatePem),
+    writePrivateFile(files.key, ca.keyPem),
+    updateRecord(context.paths, slug, (record) => ({ ...record, alias })),
+  ]);
+  const bundle = combinedBundle(system ?? '', ca.certificatePem);
+  const seed = (target: string, content: string): SeedFile => ({ path: target, content, mode: 0o644, owner: 'root' });
+  return [seed(TRUST_PATHS.ca, ca.certificatePem), seed(TRUST_PATHS.bundle, bundle), seed(SYSTEM_BUNDLE, bundle)];
+}
+
+export interface BottleParts {
+  readonly plan: BottlePlan;
+  readonly seeds: readonly SeedFile[];
+  readonly gate: GatePlan;
+}
+
+/** Makes the network and the bottle in it; on failure nothing of either is left. */
+export async function launchBottle(context: TaskContext, { plan, seeds, gate }: BottleParts, options: CallOptions): Promise<Bottle> {
+  const backend = await context.backend(plan.backend);
+  const network = await openSealedNetwork(gatewayPlan(context, plan, gate), networkOptions(context));
+  try {
+    return await backend.launch(plan, { network, seeds, onPhase: async () => {} }, options);
+  } catch (error) {
+    await closeSealedNetwork(plan);
+    throw error;
+  }
+}
+
+/** A handle on a task's bottle; its network is repaired first. Throws WRONG_STATE where the bottle is gone. */
+export async function openBottle(context: TaskContext, slug: string, options: CallOptions = {}): Promise<Bottle> {
+  const record = await readRecord(context.paths, slug);
+  if (record?.plan === undefined || record.phase === 'removed' || record.phase === 'planned') {
+    throw new TerokError('WRONG_STATE', `The task \`${slug}\` has no bottle any more.`, {
+      hint: `Its work is in the gate: \`terok diff ${slug}\`. Keep a bottle with \`terok run --keep\`.`,
+    });
+  }
+  const [backend, network] = await Promise.all([context.backend(record.backend), reopenNetwork(context, record.plan)]);
+  return await backend.open(record.plan, network, options);
+}
+
+/** Removes bottle and network for good, from any state. The record stays. */
+export async function dropBottle(context: TaskContext, slug: string): Promise<void> {
+  const record = await readRecord(context.paths, slug);
+  if (record?.plan !== undefined) await (await context.backend(record.backend)).remove(slug);
+  await closeSealedNetwork(bottleDirs(context.paths, slug));
+  await releaseLoopbackAlias(context.paths, slug);
+  if (record !== undefined) await updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' }));
+}
+
+async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType<typeof reopenSealedNetwork> {
+  return await reopenSealedNetwork(gatewayPlan(context, plan, await knownGate(context, plan.spec.slug)), networkOptions(context));
+}
+
+function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | undefined): GatewayPlan {
+  return {
+    version: 1,
+    slug: plan.spec.slug,
+    project: plan.spec.project,
+    stateDir: plan.stateDir,
+    runtimeDir: plan.runtimeDir,
+    namespaceLauncher: plan.namespaceLauncher,
+    policy: plan.spec.egress,
+    vaultDir: vaultDir(context),
+    ca: caFiles(plan.stateDir),
+    ...(gate === undefined ? {} : { gate }),
+  };
+}
+
+async function knownGate(context: TaskContext, slug: string): Promise<GatePlan | undefined> {
+  const gate = (await readTask(context.paths, slug))?.gate;
+  return gate === undefined ? undefined : { repository: taskRepository(gate, slug), writableRef: taskRef(slug) };
+}
+
+export function vaultDir(context: TaskContext): string {
+  return path.join(context.paths.data, 'secrets');
+}
+
+function networkOptions(context: TaskContext): { readonly compileCacheDir: string } {
+  return { compileCacheDir: path.join(context.paths.cache, 'compiled') };
+}
+
+function caFiles(stateDir: string): GatewayPlan['ca'] {
+  return { certificate: path.join(stateDir, 'ca', 'certificate.pem'), key: path.join(stateDir, 'ca', 'key.pem') };
+}

@@ -1,0 +1,63 @@
+import { type Bottle, type ExitStatus, messageOf } from '../core/index.ts';
+import type { ChangedFile, CommitSummary } from './api.ts';
+import { dropBottle } from './bottle-life.ts';
+import type { TaskContext } from './context.ts';
+import { readChanges, salvage } from './repository.ts';
+import { updateTask } from './task-record.ts';
+
+export interface FinishInputs {
+  readonly bottle: Bottle;
+  readonly status: ExitStatus;
+  /** Leaves the bottle running */
+  readonly keep: boolean;
+}
+
+export interface FinishedTask {
+  readonly commits: readonly CommitSummary[];
+  readonly files: readonly ChangedFile[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Brings the work into the gate, then ends the bottle. Where the work cannot be brought out the bottle is stopped and kept, so that
+ * nothing is lost. May be called again after a crash at any point.
+ */
+export async function finishTask(context: TaskContext, slug: string, { bottle, status, keep }: FinishInputs): Promise<FinishedTask> {
+  const task = await updateTask(context.paths, slug, (record) => ({ ...record, status }));
+  const saved = await trySalvage(bottle, task.project.name, slug);
+  const problem = saved.ok ? await endBottle(context, slug, bottle, keep) : await keepStopped(bottle, slug, saved.problem);
+  const changes = await readChanges(task);
+  const notes = [...(saved.ok ? saved.notes : []), ...(problem === undefined ? [] : [problem])];
+  await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({ ...record, finishedAt: new Date().toISOString(), notes: [...record.notes, ...notes] }));
+  return { ...changes, notes };
+}
+
+type Salvage = { readonly ok: true; readonly notes: readonly string[] } | { readonly ok: false; readonly problem: string };
+
+async function trySalvage(bottle: Bottle, name: string, slug: string): Promise<Salvage> {
+  try {
+    return { ok: true, notes: await salvage(bottle, name, slug) };
+  } catch (error) {
+    return { ok: false, problem: messageOf(error) };
+  }
+}
+
+async function endBottle(context: TaskContext, slug: string, bottle: Bottle, keep: boolean): Promise<string | undefined> {
+  await bottle[Symbol.asyncDispose]();
+  if (keep) return `The bottle goes on: \`terok exec ${slug} -- COMMAND\`; end it with \`terok stop ${slug}\`.`;
+  await dropBottle(context, slug);
+  return undefined;
+}
+
+/** Losing a bottle with work in it would be worse than leaving one behind. */
+async function keepStopped(bottle: Bottle, slug: string, problem: string): Promise<string> {
+  const rescue = `The work could not be brought into the gate (${problem}). The bottle is kept: \`terok start ${slug}\`, then \`terok cp ${slug}:/work DIR\`.`;
+  try {
+    await bottle.stop();
+    return rescue;
+  } catch (error) {
+    return `${rescue} It could not be stopped: ${messageOf(error)}`;
+  } finally {
+    await bottle[Symbol.asyncDispose]();
+  }
+}

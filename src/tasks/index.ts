@@ -1,0 +1,21 @@
+export type {
+  AgentSummary,
+  ApplyReport,
+  BackendReport,
+  ChangedFile,
+  CommitSummary,
+  ConfigReport,
+  CopyRequest,
+  DoctorFinding,
+  ImageBuildRequest,
+  ImageSummary,
+  ProgressEvent,
+  RunEvents,
+  RunOutcome,
+  RunRequest,
+  TaskStatus,
+  TaskSummary,
+  Terok,
+  TerokOptions,
+} from './api.ts';
+export { createTerok } from './terok.ts';

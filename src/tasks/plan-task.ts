@@ -1,0 +1,80 @@
+/** Turns a request, the configuration and an agent's roster entry into everything that a task needs, before anything is made. */
+import path from 'node:path';
+import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '../agents/index.ts';
+import type { EffectiveSettings } from '../core/config/index.ts';
+import { type BottleSpec, type ResourceLimits, TerokError } from '../core/index.ts';
+import { mergeRoutes, parseEgressPolicy, parseRoutes, resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
+import type { Project } from '../projects/index.ts';
+import { Vault } from '../vault/index.ts';
+import type { RunRequest } from './api.ts';
+import { TRUST_PATHS, vaultDir } from './bottle-life.ts';
+import type { TaskContext } from './context.ts';
+
+/** What runs in the bottle, and what it brings along. */
+export interface Workload {
+  readonly argv: readonly string[];
+  readonly agent: AgentPlan | undefined;
+  /** Names for `ensureImage` */
+  readonly agents: readonly string[];
+}
+
+export function workDirOf(project: Project): string {
+  return path.posix.join('/work', project.name);
+}
+
+/** An agent of the roster, or any command; throws USAGE where the request names neither. */
+export async function planWorkload(context: TaskContext, request: RunRequest, settings: EffectiveSettings, project: Project): Promise<Workload> {
+  if (request.command !== undefined && request.command.length > 0) return { argv: request.command, agent: undefined, agents: [] };
+  const name = request.agent ?? settings.agent;
+  if (name === undefined) {
+    throw new TerokError('USAGE', 'The task says neither which agent nor which command to run.', {
+      hint: '`terok run DIR --agent claude -p "…"`, or `terok run DIR -- COMMAND …`.',
+    });
+  }
+  const [roster, secrets] = await Promise.all([loadRoster(context.paths.config), new Vault(vaultDir(context)).list()]);
+  const own = settings.models[name];
+  const model = request.model ?? own?.model ?? settings.model;
+  const agent = planAgent({
+    agent: findAgent(roster, name),
+    mode: request.interactive === true ? 'interactive' : 'headless',
+    workDir: workDirOf(project),
+    secrets,
+    ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
+    ...(model === undefined ? {} : { model }),
+    ...(request.agentArgs === undefined ? {} : { extraArgs: request.agentArgs }),
+    ...(own?.endpoint === undefined ? {} : { endpoint: { endpoint: own.endpoint, ...(own.privateNetworks === undefined ? {} : { privateNetworks: own.privateNetworks }) } }),
+  });
+  return { argv: agent.argv, agent, agents: [name] };
+}
+
+export interface SpecInputs {
+  readonly slug: string;
+  readonly image: string;
+  readonly project: Project;
+  readonly settings: EffectiveSettings;
+  readonly workload: Workload;
+}
+
+/** The bottle that the task asks for; throws INVALID_ROUTE, INVALID_CONFIG, SECRET_MISSING. */
+export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<BottleSpec> {
+  const { settings, workload } = inputs;
+  const environment = await resolveEnvironment(
+    { ...settings.env, ...request.env },
+    { hostEnv: context.env, interactive: false, ownedNames: [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])] },
+  );
+  const merged = mergeRoutes(workload.agent?.routes ?? [], parseRoutes(settings.egress.routes, 'egress.routes'), parseRoutes(request.routes ?? [], 'the request'));
+  return {
+    slug: inputs.slug,
+    project: inputs.project.id,
+    image: inputs.image,
+    env: { ...environment.plain, ...workload.agent?.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
+    limits: { ...settings.limits, ...definedLimits(request.limits) },
+    unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
+    sudo: request.sudo ?? settings.sudo,
+    egress: parseEgressPolicy(merged, 'the policy of the task'),
+  };
+}
+
+function definedLimits(limits: Partial<ResourceLimits> | undefined): Partial<ResourceLimits> {
+  return Object.fromEntries(Object.entries(limits ?? {}).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,94 @@
+/**
+ * Repairs what a killed process left behind. Compares three things: the records on disk, the processes that own them, and what the
+ * runtime says. A bottle in which no agent ran is removed; one that may hold work gets it into the gate first.
+ */
+import { isAlive, messageOf } from '../core/index.ts';
+import { type BottleRecord, listRecords } from '../core/resolve/index.ts';
+import { BACKEND_NAMES } from './backends.ts';
+import { dropBottle, openBottle } from './bottle-life.ts';
+import type { TaskContext } from './context.ts';
+import { finishTask } from './finish-task.ts';
+import { forgetTask } from './forget-task.ts';
+import { claimTask, readTask, type TaskRecord, updateTask } from './task-record.ts';
+
+/** A directory without records is younger than this while its process is still writing them. */
+const RESERVATION_MS = 60_000;
+
+export interface Repair {
+  readonly slug: string;
+  readonly message: string;
+}
+
+/** Does nothing to tasks whose process lives. One task that cannot be repaired does not keep the others from it. */
+export async function recover(context: TaskContext, onRepair: (repair: Repair) => void): Promise<void> {
+  const entries = await listRecords(context.paths);
+  for (const entry of entries) {
+    try {
+      const message = await recoverEntry(context, entry);
+      if (message !== undefined) onRepair({ slug: entry.slug, message });
+    } catch (error) {
+      onRepair({ slug: entry.slug, message: `could not be repaired: ${messageOf(error)}` });
+    }
+  }
+}
+
+type Entry = Awaited<ReturnType<typeof listRecords>>[number];
+
+async function recoverEntry(context: TaskContext, entry: Entry): Promise<string | undefined> {
+  if (entry.kind === 'corrupt') return `has a damaged record: ${entry.error.message}`;
+  const task = await readTask(context.paths, entry.slug);
+  if (entry.kind === 'unfinished') return await recoverReservation(context, entry.slug, task, entry.reservedAt);
+  if (task?.finishedAt !== undefined) return await settle(context, entry.record);
+  if (task === undefined) {
+    await forgetTask(context, entry.slug);
+    return 'was never started; removed';
+  }
+  if (task.runner === undefined || isAlive(task.runner) || !(await claimTask(context.paths, entry.slug))) return undefined;
+  return await recoverInterrupted(context, task, entry.record);
+}
+
+async function recoverReservation(context: TaskContext, slug: string, task: TaskRecord | undefined, reservedAt: Date): Promise<string | undefined> {
+  const ownerLives = task?.runner !== undefined ? isAlive(task.runner) : Date.now() - reservedAt.getTime() < RESERVATION_MS;
+  if (ownerLives) return undefined;
+  await forgetTask(context, slug);
+  return 'was never started; removed';
+}
+
+/** The runner died. Before `running` no agent can have worked. */
+async function recoverInterrupted(context: TaskContext, task: TaskRecord, record: BottleRecord): Promise<string> {
+  if (record.phase === 'planned' || record.phase === 'created' || record.phase === 'sealed') {
+    await forgetTask(context, task.slug);
+    return 'was interrupted before its agent ran; removed';
+  }
+  if (record.phase === 'removed') {
+    await updateTask(context.paths, task.slug, ({ runner: _, ...rest }) => ({ ...rest, finishedAt: new Date().toISOString() }));
+    return 'was interrupted while it was cleaned up; its work is in the gate';
+  }
+  const bottle = await openBottle(context, task.slug);
+  if ((await bottle.status()) !== 'running') await bottle.start();
+  const { commits } = await finishTask(context, task.slug, { bottle, status: task.status ?? { kind: 'lost', reason: 'terok was killed' }, keep: false });
+  return `was interrupted; ${commits.length === 0 ? 'it had changed nothing' : `its work is in the gate: \`terok diff ${task.slug}\``}`;
+}
+
+/** A finished task: its bottle is gone, stopped, or kept running on purpose; the record follows what the runtime says. */
+async function settle(context: TaskContext, record: BottleRecord): Promise<string | undefined> {
+  if (record.phase !== 'running') return undefined;
+  const backend = await context.backend(record.backend);
+  const entry = (await backend.list()).find(({ id }) => id === record.slug);
+  if (entry?.status === 'running') return undefined;
+  if (entry !== undefined) return undefined;
+  await dropBottle(context, record.slug);
+  return 'has lost its bottle; its work is in the gate';
+}
+
+/** Removes runtime objects that carry terok's label but belong to no record. */
+export async function removeOrphans(context: TaskContext, onRepair: (repair: Repair) => void): Promise<void> {
+  const known = new Set((await listRecords(context.paths)).map(({ slug }) => slug));
+  for (const name of BACKEND_NAMES) {
+    const backend = await context.backend(name);
+    for (const { id } of (await backend.list()).filter((entry) => !known.has(entry.id))) {
+      await backend.remove(id);
+      onRepair({ slug: id, message: 'was a bottle without a record; removed' });
+    }
+  }
+}

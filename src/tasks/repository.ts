@@ -1,0 +1,111 @@
+/** The task layer's side of git: what goes into the gate before a task, and what comes out after it. */
+import { type Bottle, messageOf, TerokError } from '../core/index.ts';
+import {
+  type BottleCommand,
+  applyTask,
+  cloneCommands,
+  discardTask,
+  ensureGate,
+  importDirectory,
+  importSource,
+  pruneDiscarded,
+  renderUntrusted,
+  salvageCommands,
+  taskChanges,
+  taskDiff,
+} from '../projects/git/index.ts';
+import type { Project } from '../projects/index.ts';
+import type { ApplyReport, ChangedFile, CommitSummary } from './api.ts';
+import type { TaskRecord } from './task-record.ts';
+
+export interface ImportedSource {
+  /** Directory of the project's gate */
+  readonly gate: string;
+  /** The task's own bare repository */
+  readonly repository: string;
+  readonly writableRef: string;
+  readonly branch: string;
+  readonly baseCommit: string;
+  readonly notes: readonly string[];
+}
+
+/** Copies what is checked out, or a snapshot of a directory without git, into a repository for this task. */
+export async function importProject(project: Project, slug: string): Promise<ImportedSource> {
+  const gate = await ensureGate(project.dataDir, project.source);
+  const request = { gate, source: project.source, slug };
+  const result = await importSource(request);
+  return { gate, ...(result.kind === 'git' ? result : await importDirectory(request)) };
+}
+
+export interface CloneRequest {
+  readonly slug: string;
+  readonly directoryName: string;
+  readonly identity: { readonly name: string; readonly email: string };
+  readonly signal?: AbortSignal;
+}
+
+const CLONE_TIMEOUT_MS = 30 * 60_000;
+const SALVAGE_TIMEOUT_MS = 5 * 60_000;
+
+export async function cloneInto(bottle: Bottle, request: CloneRequest): Promise<void> {
+  const cancel = request.signal === undefined ? {} : { signal: request.signal };
+  for (const command of cloneCommands(request)) await runCommand(bottle, command, { timeoutMs: CLONE_TIMEOUT_MS, ...cancel });
+}
+
+/** Commits what the agent left uncommitted and pushes all of it; gives notes for the person, throws where work would be lost. */
+export async function salvage(bottle: Bottle, directoryName: string, slug: string): Promise<readonly string[]> {
+  for (const command of salvageCommands({ slug, directoryName })) await runCommand(bottle, command, { timeoutMs: SALVAGE_TIMEOUT_MS });
+  return [];
+}
+
+async function runCommand(bottle: Bottle, command: BottleCommand, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
+  const { status, stderr } = await bottle.exec(command.argv, options);
+  if (status.kind === 'exited' && command.ok.includes(status.code)) return;
+  const how = status.kind === 'exited' ? `ended with ${status.code}` : status.kind;
+  const said = renderUntrusted(stderr.toString('utf8').trim().split('\n').slice(-3).join(' ').slice(0, 500));
+  throw new TerokError('GIT_FAILED', `${command.otherwise ?? `\`${command.argv.slice(0, 2).join(' ')}\` in the bottle ${how}`}${said === '' ? '' : `: ${said}`}`, { context: { slug: bottle.id } });
+}
+
+/** What a task has committed; nothing where its branch is gone. */
+export async function readChanges(task: Pick<TaskRecord, 'gate' | 'slug'>): Promise<{ readonly commits: readonly CommitSummary[]; readonly files: readonly ChangedFile[] }> {
+  if (task.gate === undefined) return { commits: [], files: [] };
+  try {
+    const { commits, files } = await taskChanges(task.gate, task.slug);
+    return { commits, files };
+  } catch (error) {
+    if (error instanceof TerokError && error.code === 'NOT_FOUND') return { commits: [], files: [] };
+    throw error;
+  }
+}
+
+export async function diffWork(task: TaskRecord): Promise<AsyncIterable<Buffer>> {
+  return await taskDiff(gateOf(task), task.slug);
+}
+
+export async function applyWork(task: TaskRecord): Promise<ApplyReport> {
+  const result = await applyTask({ gate: gateOf(task), slug: task.slug, source: task.project.source });
+  return {
+    slug: task.slug,
+    ...(result.kind === 'git' ? { branch: result.branch, mergeCommand: result.mergeCommand } : {}),
+    commits: result.changes.commits,
+    files: result.changes.files,
+  };
+}
+
+/** Deletes the task's branch; its tip stays in the gate for 30 days. Gives the command that brings it back. */
+export async function discardWork(task: TaskRecord): Promise<readonly string[] | undefined> {
+  if (task.gate === undefined) return undefined;
+  try {
+    const { restoreCommand } = await discardTask(task.gate, task.slug);
+    await pruneDiscarded(task.gate);
+    return restoreCommand;
+  } catch (error) {
+    if (error instanceof TerokError && error.code === 'NOT_FOUND') return undefined;
+    throw new TerokError('GIT_FAILED', `The work of \`${task.slug}\` could not be discarded: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function gateOf({ gate, slug }: TaskRecord): string {
+  if (gate !== undefined) return gate;
+  throw new TerokError('NOT_FOUND', `The task \`${slug}\` has nothing in the gate.`, { hint: `Remove it with \`terok rm ${slug}\`.` });
+}

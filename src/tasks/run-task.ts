@@ -1,0 +1,134 @@
+/** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
+import { constants } from 'node:os';
+import { type BottlePlan, bottleDirs, type Bottle, type ExitStatus, type SeedFile } from '../core/index.ts';
+import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
+import { identifyProject, type Project } from '../projects/index.ts';
+import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
+import { dropBottle, launchBottle, mintIdentity } from './bottle-life.ts';
+import type { TaskContext } from './context.ts';
+import { chooseBackend, loadSettings, type ProjectSettings } from './effective-settings.ts';
+import { finishTask } from './finish-task.ts';
+import { forgetTask } from './forget-task.ts';
+import { ensureTaskImage } from './images.ts';
+import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
+import { OutputLog } from './output-log.ts';
+import { provision } from './provision.ts';
+import { importProject, type ImportedSource } from './repository.ts';
+import { exitCodeOf, runAgent } from './run-agent.ts';
+import { StageTimer } from './stage-timer.ts';
+import { currentProcess, updateTask, writeTask } from './task-record.ts';
+
+interface Job {
+  readonly slug: string;
+  readonly project: Project;
+  readonly config: ProjectSettings;
+  readonly workload: Workload;
+  readonly plan: BottlePlan;
+  readonly seeds: readonly SeedFile[];
+  readonly source: ImportedSource;
+}
+
+export async function runTask(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
+  const timer = new StageTimer(events.onProgress);
+  const job = await timer.run('prepare', () => prepare(context, request, events));
+  const bottle = await timer.run('launch', () => launch(context, job, request));
+  const status = await work(context, request, events, timer, job, bottle);
+  const finished = await timer.run('finish', () => finishTask(context, job.slug, { bottle, status, keep: request.keep === true }));
+  return {
+    slug: job.slug,
+    status,
+    exitCode: exitCodeOf(status, constants.signals),
+    branch: `refs/heads/terok/${job.slug}`,
+    commits: finished.commits,
+    files: finished.files,
+    notes: [...job.source.notes, ...job.config.ungranted.map(({ what, how }) => `The repository asks for ${what}, which is not granted: ${how}.`), ...finished.notes],
+    stages: timer.durations,
+  };
+}
+
+/** Checks everything that can be checked before anything is made, then reserves the name and makes what the bottle needs. */
+async function prepare(context: TaskContext, request: RunRequest, events: RunEvents): Promise<Job> {
+  const project = await identifyProject(context.paths, request.source);
+  const config = await loadSettings(context, project);
+  const [backendName, workload] = await Promise.all([chooseBackend(context, config, request.backend), planWorkload(context, request, config.settings, project)]);
+  const backend = await context.backend(backendName);
+  const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
+  const slug = await reserve(context, request, project, workload, backendName, image);
+  try {
+    events.onTask?.(slug);
+    const [seeds, source, plan] = await Promise.all([
+      mintIdentity(context, slug),
+      importProject(project, slug),
+      specify(context, request, { slug, image, project, settings: config.settings, workload }).then((spec) => backend.resolve(spec, cancel(request))),
+    ]);
+    await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
+    await updateTask(context.paths, slug, (task) => ({ ...task, gate: source.gate, base: { branch: source.branch, commit: source.baseCommit } }));
+    return { slug, project, config, workload, plan, seeds, source };
+  } catch (error) {
+    await forgetTask(context, slug);
+    throw error;
+  }
+}
+
+async function reserve(context: TaskContext, request: RunRequest, project: Project, workload: Workload, backend: string, image: string): Promise<string> {
+  const { paths } = context;
+  const slug = request.name === undefined ? await reserveSlug(paths, request.prompt ?? project.name) : await reserveName(paths, request.name);
+  const startedAt = new Date().toISOString();
+  await writeTask(paths, {
+    version: 1,
+    slug,
+    project: { ...project },
+    backend,
+    image,
+    ...(workload.agent === undefined ? {} : { agent: workload.agent.agent }),
+    ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
+    argv: [...workload.argv],
+    startedAt,
+    notes: [],
+    runner: currentProcess(),
+  });
+  await writeRecord(paths, { version: 1, slug, project: project.id, backend, createdAt: startedAt, phase: 'planned' });
+  return slug;
+}
+
+async function launch(context: TaskContext, job: Job, request: RunRequest): Promise<Bottle> {
+  try {
+    return await launchBottle(context, { plan: job.plan, seeds: job.seeds, gate: { repository: job.source.repository, writableRef: job.source.writableRef } }, cancel(request));
+  } catch (error) {
+    await forgetTask(context, job.slug);
+    throw error;
+  }
+}
+
+/** Sets the bottle up and runs the agent. Before the agent ran there is nothing to keep; after that, nothing is thrown away. */
+async function work(context: TaskContext, request: RunRequest, events: RunEvents, timer: StageTimer, job: Job, bottle: Bottle): Promise<ExitStatus> {
+  try {
+    await timer.run('provision', () => provision(bottle, { slug: job.slug, project: job.project, agent: job.workload.agent, settings: job.config.settings, ...cancel(request) }));
+  } catch (error) {
+    await bottle[Symbol.asyncDispose]();
+    await dropBottle(context, job.slug);
+    await forgetTask(context, job.slug);
+    throw error;
+  }
+  return await timer.run('agent', () => runInBottle(context, request, events, job, bottle));
+}
+
+async function runInBottle(context: TaskContext, request: RunRequest, events: RunEvents, job: Job, bottle: Bottle): Promise<ExitStatus> {
+  const log = await OutputLog.open(bottleDirs(context.paths, job.slug).stateDir);
+  try {
+    const interactive = request.interactive === true;
+    const options = {
+      cwd: workDirOf(job.project),
+      ...(interactive ? { terminal: request.terminal ?? { columns: 80, rows: 24 } } : {}),
+      ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
+      ...cancel(request),
+    };
+    return await runAgent(bottle, { argv: job.workload.argv, options, interactive }, events, log);
+  } finally {
+    log.close();
+  }
+}
+
+function cancel({ signal }: RunRequest): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
