@@ -71,12 +71,14 @@ test('a secret is asked for and kept apart', async () => {
   expect(shown).toContain('[secret]');
 });
 
-test.each([
-  ['no terminal', { interactive: false, prompt: async () => 'x' }],
-  ['no answer', { interactive: true, prompt: async () => undefined }],
-  ['an empty answer', { interactive: true, prompt: async () => '' }],
+const unanswered: [string, Partial<EnvironmentInputs>][] = [
+  ['no terminal', { interactive: false, prompt: () => Promise.resolve('x') }],
+  ['no answer', { interactive: true, prompt: () => Promise.resolve(undefined) }],
+  ['an empty answer', { interactive: true, prompt: () => Promise.resolve('') }],
   ['nobody to ask', { interactive: true }],
-] as const)('with %s a secret is missing', async (_, inputs) => {
+];
+
+test.each(unanswered)('with %s a secret is missing', async (_, inputs) => {
   await expect(resolve({ KEY: { prompt: 'Key' } }, inputs)).rejects.toMatchObject({ code: 'SECRET_MISSING', context: { name: 'KEY' } });
 });
 

@@ -1,0 +1,1 @@
+export { createFakeBackend, type FakeBackendOptions } from './fake-backend.ts';
