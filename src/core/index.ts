@@ -40,3 +40,4 @@ export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from
 export { acquireLoopbackAlias, releaseLoopbackAlias } from './resolve/loopback.ts';
 export { type BottlePhase, type BottleRecord, listRecords, type RecordEntry, readRecord, recordFile, updateRecord, writeRecord } from './resolve/metadata.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
+export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';

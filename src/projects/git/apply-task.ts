@@ -1,0 +1,76 @@
+/*
+ * Scope: brings a task's commits into the user's repository as a branch. Out of scope: merging, which the user does.
+ * Fail-safe direction: one ref is created or fast-forwarded; the index, the work tree, HEAD and the configuration stay; no hook runs.
+ */
+import { TerokError } from '../../core/index.ts';
+import { applyDirectory } from './apply-directory.ts';
+import { isGitSource, taskRef } from './gate.ts';
+import { git, resolveRevision } from './git.ts';
+import { type TaskChanges, taskChanges, taskRange } from './task-changes.ts';
+
+export interface ApplyInputs {
+  readonly gate: string;
+  readonly slug: string;
+  /** Absolute path of the user's repository or directory */
+  readonly source: string;
+}
+
+export type ApplyResult =
+  | { readonly kind: 'git'; readonly branch: string; readonly mergeCommand: readonly string[]; readonly changes: TaskChanges }
+  | { readonly kind: 'directory'; readonly changes: TaskChanges };
+
+/** Idempotent. Throws REFUSED where the user's branch or files have changed in another way. */
+export async function applyTask({ gate, slug, source }: ApplyInputs): Promise<ApplyResult> {
+  const changes = await taskChanges(gate, slug);
+  const range = await taskRange(gate, slug);
+  if (!(await isGitSource(source))) {
+    await applyDirectory({ source, slug, range });
+    return { kind: 'directory', changes };
+  }
+  await fetchBranch({ slug, source, repository: range.repository });
+  const branch = `terok/${slug}`;
+  return { kind: 'git', branch, mergeCommand: ['git', 'merge', branch], changes };
+}
+
+const UPLOAD_PACK = 'git -c core.hooksPath=/dev/null -c protocol.allow=never upload-pack';
+
+async function fetchBranch({ slug, source, repository }: { slug: string; source: string; repository: string }): Promise<void> {
+  const ref = taskRef(slug);
+  const before = await resolveRevision(source, ref);
+  const tip = await resolveRevision(repository, ref);
+  if (before !== undefined && before === tip) return;
+  const args = [
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--no-auto-maintenance',
+    '--no-prune',
+    '--refmap=',
+    `--upload-pack=${UPLOAD_PACK}`,
+  ];
+  const result = await git(source, [...args, '--', repository, `${ref}:${ref}`], {
+    accept: [1, 128],
+    settings: {
+      'fetch.fsckObjects': 'true',
+      'transfer.fsckObjects': 'true',
+      'fetch.prune': 'false',
+      'fetch.showForcedUpdates': 'true',
+      'fetch.output': 'full',
+    },
+  });
+  if (result.exitCode === 0) return;
+  const stderr = result.stderr.toString('utf8').trim();
+  if (stderr.includes('checked out')) {
+    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` is checked out in \`${source}\`, so it cannot be moved.`, {
+      hint: `Switch to another branch, or run \`git pull ${repository} ${ref}\`.`,
+    });
+  }
+  if (stderr.includes('non-fast-forward') || stderr.includes('rejected')) {
+    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` in \`${source}\` holds commits that the task's branch does not.`, {
+      hint: `Rename yours (\`git branch -m terok/${slug} NAME\`) and apply again.`,
+    });
+  }
+  throw new TerokError('GIT_FAILED', `The commits could not be fetched into \`${source}\`: ${stderr.split('\n').slice(-3).join('\n')}`);
+}

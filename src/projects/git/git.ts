@@ -1,0 +1,64 @@
+/*
+ * Scope: how terok runs git on the host. Out of scope: git in a bottle.
+ * Fail-safe direction: plumbing with an environment that inherits nothing; a git that fails is an error unless the caller named its exit code.
+ */
+import { type GitSettings, hostGitEnvironment, type RunResult, run, TerokError } from '../../core/index.ts';
+
+export interface GitOptions {
+  readonly input?: string | Uint8Array;
+  readonly settings?: GitSettings;
+  /** Exit codes beside 0 that are a result */
+  readonly accept?: readonly number[];
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The longest that a whole history may take to copy, in `ms` */
+const DEFAULT_TIMEOUT_MS = 30 * 60_000;
+
+/** Runs `git -C <directory> <args>`; throws GIT_FAILED with the last lines of stderr. */
+export async function git(directory: string, args: readonly string[], options: GitOptions = {}): Promise<RunResult> {
+  const result = await run(['git', '-C', directory, ...args], {
+    env: hostGitEnvironment(options.settings),
+    timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    ...(options.input === undefined ? {} : { input: options.input }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  if (result.exitCode !== undefined && [0, ...(options.accept ?? [])].includes(result.exitCode)) return result;
+  throw gitError(args, result);
+}
+
+/** As `git`, but the text of stdout without its last line break. */
+export async function gitText(directory: string, args: readonly string[], options: GitOptions = {}): Promise<string> {
+  return (await git(directory, args, options)).stdout.toString('utf8').replace(/\n$/, '');
+}
+
+/** The object id of a ref or revision; undefined where it does not exist. */
+export async function resolveRevision(directory: string, revision: string): Promise<string | undefined> {
+  const id = await gitText(directory, ['rev-parse', '--quiet', '--verify', '--end-of-options', revision], { accept: [1, 128] });
+  return /^[0-9a-f]{40,64}$/.test(id) ? id : undefined;
+}
+
+/** Parts of NUL-terminated output. */
+export function splitNul(output: Buffer): Buffer[] {
+  const parts: Buffer[] = [];
+  for (let start = 0; start < output.length; ) {
+    const end = output.indexOf(0, start);
+    parts.push(output.subarray(start, end === -1 ? output.length : end));
+    start = end === -1 ? output.length : end + 1;
+  }
+  return parts;
+}
+
+function gitError(args: readonly string[], result: RunResult): TerokError {
+  const tail = result.stderr.toString('utf8').trim().split('\n').slice(-5).join('\n');
+  const how = result.timedOut
+    ? 'ran out of time'
+    : result.signal === undefined
+      ? `ended with ${result.exitCode}`
+      : `was killed by ${result.signal}`;
+  const command = args.find((arg) => !arg.startsWith('-')) ?? 'git';
+  return new TerokError('GIT_FAILED', `\`git ${command}\` ${how}${tail === '' ? '.' : `: ${tail}`}`, {
+    context: { command, stderr: tail },
+  });
+}

@@ -1,0 +1,171 @@
+/*
+ * Scope: copies what a task works on out of the user's repository. Out of scope: the way back, see `apply-task.ts`.
+ * Fail-safe direction: the user's repository is only read, by `git upload-pack`, which runs no hook and no filter; only the branch
+ * that is checked out and the default branch are copied, so what other branches hold does not reach the bottle.
+ */
+import { lstat } from 'node:fs/promises';
+import path from 'node:path';
+import { ignoreCodes, type ObjectFormat, TerokError } from '../../core/index.ts';
+import { BASE_REF, ensureTaskRepository, gateFormat, isGitSource, knownBase, objectFormatOf, storeOf, taskRef } from './gate.ts';
+import { git, gitText, resolveRevision } from './git.ts';
+import { describeLosses } from './import-notes.ts';
+
+export interface ImportRequest {
+  /** Directory of the gate, from `ensureGate` */
+  readonly gate: string;
+  /** Absolute path of the user's directory */
+  readonly source: string;
+  readonly slug: string;
+  /** Further branches of the user's repository that the bottle may see */
+  readonly branches?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+export interface ImportedRepository {
+  readonly kind: 'git';
+  /** The task's own bare repository: `GatePlan.repository` */
+  readonly repository: string;
+  /** `GatePlan.writableRef` */
+  readonly writableRef: string;
+  /** Branch that the work is based on */
+  readonly branch: string;
+  readonly baseCommit: string;
+  readonly objectFormat: ObjectFormat;
+  /** What a person should know about the copy */
+  readonly notes: readonly string[];
+}
+
+export type ImportResult = ImportedRepository | { readonly kind: 'directory' };
+
+/** As one shell word list: git hands it to a shell, so it is constant. */
+const UPLOAD_PACK =
+  'git -c core.fsmonitor= -c core.hooksPath=/dev/null -c core.alternateRefsCommand=true -c protocol.allow=never upload-pack';
+
+/** Copies the user's HEAD for a task. A task that was imported before keeps its base, so that a start can be repeated. */
+export async function importSource(request: ImportRequest): Promise<ImportResult> {
+  const { gate, source, slug } = request;
+  if (!(await isGitSource(source))) return { kind: 'directory' };
+  await assertSameFormat(gate, source);
+  const head = await resolveRevision(source, 'HEAD^{commit}');
+  if (head === undefined) throw await noCommit(source);
+  const branch = await branchName(source, slug);
+  const refs = await refsToCopy(source, { branch, further: request.branches ?? [], slug });
+  const known = await knownBase(gate, slug);
+  if (known === undefined) await fetchIntoStore(request, refs);
+  const content = {
+    slug,
+    branch,
+    baseCommit: known ?? (await importedCommit(gate, `${importPrefix(slug)}${branch}`)),
+    refs: await visibleRefs(gate, slug),
+  };
+  const repository = await ensureTaskRepository(gate, content);
+  const baseCommit = (await resolveRevision(repository, BASE_REF)) ?? content.baseCommit;
+  const notes = await describeLosses({ source, store: storeOf(gate), commit: baseCommit });
+  return { kind: 'git', repository, writableRef: taskRef(slug), branch, baseCommit, objectFormat: gateFormat(gate), notes };
+}
+
+function importPrefix(slug: string): string {
+  return `refs/terok/import/${slug}/`;
+}
+
+async function assertSameFormat(gate: string, source: string): Promise<void> {
+  const format = await objectFormatOf(source);
+  if (format === gateFormat(gate)) return;
+  throw new TerokError('GIT_FAILED', `The repository \`${source}\` uses ${format}, its gate ${gateFormat(gate)}.`, {
+    hint: 'Make the gate with `ensureGate(projectDataDir, source)`.',
+  });
+}
+
+async function noCommit(source: string): Promise<TerokError> {
+  const reason = await gitText(source, ['rev-parse', '--git-dir']).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (reason instanceof TerokError) return reason;
+  return new TerokError('REFUSED', `The repository \`${source}\` has no commit, so there is nothing to clone.`, {
+    context: { source },
+    hint: 'Commit first (`git add -A && git commit`), or remove `.git` to work on it as a plain directory.',
+  });
+}
+
+/** The branch that is checked out; a name of our own where HEAD is detached or the name would collide with the task's branch. */
+async function branchName(source: string, slug: string): Promise<string> {
+  const ref = await gitText(source, ['symbolic-ref', '--quiet', 'HEAD'], { accept: [1] });
+  const name = ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : 'detached-head';
+  return collides(name, slug) ? 'terok-base' : name;
+}
+
+function collides(branch: string, slug: string): boolean {
+  return branch === 'terok' || branch === `terok/${slug}` || branch.startsWith(`terok/${slug}/`);
+}
+
+/** Ref of the user's repository → branch that the bottle sees. */
+async function refsToCopy(
+  source: string,
+  wanted: { branch: string; further: readonly string[]; slug: string },
+): Promise<Map<string, string>> {
+  const refs = new Map<string, string>();
+  for (const branch of [await defaultBranch(source), ...wanted.further]) {
+    if (branch === undefined || collides(branch, wanted.slug) || conflicts(branch, [wanted.branch, ...refs.values()])) continue;
+    if ((await resolveRevision(source, `refs/heads/${branch}^{commit}`)) !== undefined) refs.set(`refs/heads/${branch}`, branch);
+  }
+  refs.set('HEAD', wanted.branch);
+  return refs;
+}
+
+/** Two branches of which one is a directory of the other cannot both exist. */
+function conflicts(branch: string, others: readonly string[]): boolean {
+  return others.some((other) => other === branch || other.startsWith(`${branch}/`) || branch.startsWith(`${other}/`));
+}
+
+async function defaultBranch(source: string): Promise<string | undefined> {
+  const prefix = 'refs/remotes/origin/';
+  const ref = await gitText(source, ['symbolic-ref', '--quiet', `${prefix}HEAD`], { accept: [1, 128] });
+  if (ref.startsWith(prefix)) return ref.slice(prefix.length);
+  for (const branch of ['main', 'master']) if ((await resolveRevision(source, `refs/heads/${branch}`)) !== undefined) return branch;
+  return undefined;
+}
+
+async function fetchIntoStore({ gate, source, slug, signal }: ImportRequest, refs: Map<string, string>): Promise<void> {
+  const store = storeOf(gate);
+  const shallowStore = (await ignoreCodes(['ENOENT'], () => lstat(path.join(store, 'shallow')))) !== undefined;
+  const shallowSource = (await gitText(source, ['rev-parse', '--is-shallow-repository'])) === 'true';
+  const args = [
+    'fetch',
+    '--quiet',
+    '--no-tags',
+    '--no-write-fetch-head',
+    '--no-recurse-submodules',
+    '--no-auto-maintenance',
+    '--force',
+    `--upload-pack=${UPLOAD_PACK}`,
+  ];
+  const depth = shallowSource ? ['--update-shallow'] : shallowStore ? ['--unshallow'] : [];
+  const refspecs = [...refs].map(([ref, branch]) => `+${ref}:${importPrefix(slug)}${branch}`);
+  // What the user's own repository holds is taken as it is; old histories often break a rule of fsck
+  const settings = { 'fetch.fsckObjects': 'false', 'transfer.fsckObjects': 'false' };
+  await dropImport(gate, slug);
+  await git(store, [...args, '--atomic', ...depth, '--', source, ...refspecs], { settings, ...(signal === undefined ? {} : { signal }) });
+}
+
+/** Refs of an import that did not get as far as a task. */
+async function dropImport(gate: string, slug: string): Promise<void> {
+  const refs = Object.keys(await visibleRefs(gate, slug)).map((ref) => importPrefix(slug) + ref.slice('refs/heads/'.length));
+  if (refs.length > 0) await git(storeOf(gate), ['update-ref', '--stdin'], { input: refs.map((ref) => `delete ${ref}\n`).join('') });
+}
+
+async function importedCommit(gate: string, ref: string): Promise<string> {
+  const id = await resolveRevision(storeOf(gate), `${ref}^{commit}`);
+  if (id !== undefined) return id;
+  throw new TerokError('GIT_FAILED', `The ref \`${ref}\` did not arrive in the gate.`, { hint: 'Run the command again.' });
+}
+
+async function visibleRefs(gate: string, slug: string): Promise<Record<string, string>> {
+  const prefix = importPrefix(slug);
+  const lines = await gitText(storeOf(gate), ['for-each-ref', '--format=%(objectname) %(refname)', prefix]);
+  const pairs = lines
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.split(' ') as [string, string]);
+  return Object.fromEntries(pairs.map(([id, ref]) => [`refs/heads/${ref.slice(prefix.length)}`, id]));
+}

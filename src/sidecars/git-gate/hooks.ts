@@ -1,0 +1,73 @@
+/*
+ * Scope: which refs a push may write (pre-receive), and that nothing which a push overwrites is lost (update).
+ * Out of scope: objects, which git checks itself (`receive.fsckObjects`).
+ * Fail-safe direction: a ref that is not named as writable is refused; where the backup fails, the push fails.
+ */
+import { createHash } from 'node:crypto';
+import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { ignoreCodes, systemCodeOf } from '../../core/errors.ts';
+import { LIMITS } from './limits.ts';
+
+const PRE_RECEIVE = `#!/bin/sh
+refused=0
+while read -r old new ref; do
+  case "$ref" in
+    "$TEROK_WRITABLE_REF" | "$TEROK_WRITABLE_REF"/?*) ;;
+    *)
+      refused=1
+      echo "terok: this task may not write $ref." >&2
+      ;;
+  esac
+done
+[ "$refused" = 0 ] && exit 0
+echo "terok: nothing of this push was taken. Push your work to the branch of this task:" >&2
+echo "terok:   git push origin HEAD:$TEROK_WRITABLE_REF" >&2
+echo "terok: The person who runs this task reviews that branch and takes it from there." >&2
+exit 1
+`;
+
+/** Runs when the objects have left quarantine and before the ref changes, so that a crash cannot lose the old value. */
+const UPDATE = `#!/bin/sh
+set -eu
+ref=$1 old=$2 new=$3
+is_zero() { case "$1" in *[!0]*) return 1 ;; *) return 0 ;; esac; }
+is_zero "$old" && exit 0
+if ! is_zero "$new" && git merge-base --is-ancestor "$old" "$new"; then exit 0; fi
+kept=$(git for-each-ref --count=${LIMITS.backups} --format=x refs/terok/backup/ | wc -l)
+if [ "$kept" -ge ${LIMITS.backups} ]; then
+  echo "terok: this branch was overwritten ${LIMITS.backups} times already. Add a commit on top of it, without --force." >&2
+  exit 1
+fi
+git update-ref --no-deref "refs/terok/backup/$TEROK_SLUG/$(date -u +%Y%m%dT%H%M%SZ)-$(printf %.12s "$old")" "$old"
+echo "terok: the previous tip of $ref ($(printf %.12s "$old")) is kept as a backup." >&2
+`;
+
+const HOOKS = { 'pre-receive': PRE_RECEIVE, update: UPDATE } as const;
+const VERSION = createHash('sha256').update(JSON.stringify(HOOKS)).digest('hex').slice(0, 12);
+
+/** Directory with terok's hooks below `parent`, made or repaired; its name holds a hash of the content. */
+export async function ensureHooks(parent: string): Promise<string> {
+  const dir = path.join(parent, `.hooks-${VERSION}`);
+  if (await isIntact(dir)) return dir;
+  const staged = await mkdtemp(path.join(parent, '.hooks-new-'));
+  for (const [name, text] of Object.entries(HOOKS)) {
+    await writeFile(path.join(staged, name), text, { mode: 0o700 });
+    await chmod(path.join(staged, name), 0o700);
+  }
+  await rm(dir, { recursive: true, force: true });
+  try {
+    await rename(staged, dir);
+  } catch (error) {
+    await rm(staged, { recursive: true, force: true });
+    if ((systemCodeOf(error) !== 'ENOTEMPTY' && systemCodeOf(error) !== 'EEXIST') || !(await isIntact(dir))) throw error;
+  }
+  return dir;
+}
+
+async function isIntact(dir: string): Promise<boolean> {
+  for (const [name, text] of Object.entries(HOOKS)) {
+    if ((await ignoreCodes(['ENOENT'], () => readFile(path.join(dir, name), 'utf8'))) !== text) return false;
+  }
+  return true;
+}

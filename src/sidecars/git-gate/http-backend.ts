@@ -1,0 +1,188 @@
+/*
+ * Scope: one run of `git http-backend` for one request: its environment, both streams, its end. Out of scope: who may ask for what.
+ * Fail-safe direction: whenever either side goes away, a cap is reached or time is up, the whole process group is ended.
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import path from 'node:path';
+import { type Readable, Transform, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
+import { hostGitEnvironment } from '../../core/host-git.ts';
+import { type CgiHeader, parseCgiHeader } from './cgi-header.ts';
+import type { GateRequest } from './gate-request.ts';
+import { LIMITS } from './limits.ts';
+
+export interface BackendRun {
+  readonly repository: string;
+  readonly writableRef: string;
+  readonly slug: string;
+  readonly hooks: string;
+}
+
+export interface BackendOutcome {
+  readonly status: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Last bytes that git wrote to stderr; untrusted text */
+  readonly stderr: string;
+}
+
+type Child = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Runs the request and writes the answer; throws where no whole answer could be given. */
+export async function runHttpBackend(
+  request: IncomingMessage,
+  response: ServerResponse,
+  wanted: GateRequest,
+  run: BackendRun,
+): Promise<BackendOutcome> {
+  const child = spawn('git', ['http-backend'], { env: environmentOf(wanted, run), stdio: 'pipe', detached: true });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stderr = keepTail(child.stderr);
+  const stop = (): void => endGroup(child);
+  const failed = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => failed.reject(new TerokError('TIMEOUT', `A git request took longer than ${LIMITS.requestMs} ms.`)),
+    LIMITS.requestMs,
+  );
+  response.once('close', stop);
+  child.once('error', (error) => failed.reject(spawnError(error)));
+  try {
+    const body = sendBody(request, child, wanted);
+    body.catch((error: unknown) => failed.reject(error));
+    const answer = await Promise.race([sendAnswer(child, response), failed.promise]);
+    return { ...answer, bytesIn: await Promise.race([body, failed.promise]), stderr: stderr() };
+  } finally {
+    clearTimeout(timer);
+    response.off('close', stop);
+    failed.promise.catch(() => undefined);
+    if (child.pid !== undefined) {
+      if (child.exitCode === null && child.signalCode === null) stop();
+      await ended;
+    }
+  }
+}
+
+function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, string> {
+  return {
+    ...hostGitEnvironment({
+      'core.hooksPath': run.hooks,
+      'http.receivepack': 'true',
+      'http.getanyfile': 'false',
+      'transfer.fsckObjects': 'true',
+      'receive.fsckObjects': 'true',
+      'receive.maxInputSize': String(LIMITS.pushBytes),
+      'receive.unpackLimit': '1',
+      'receive.autogc': 'false',
+      'receive.advertisePushOptions': 'false',
+      'receive.denyDeleteCurrent': 'ignore',
+      'receive.denyCurrentBranch': 'refuse',
+      'transfer.hideRefs': 'refs/terok',
+      'uploadpack.allowFilter': 'false',
+      'protocol.file.allow': 'never',
+    }),
+    GIT_PROJECT_ROOT: path.dirname(run.repository),
+    GIT_HTTP_EXPORT_ALL: '1',
+    PATH_INFO: `/${path.basename(run.repository)}${wanted.path}`,
+    REQUEST_METHOD: wanted.method,
+    QUERY_STRING: wanted.query,
+    CONTENT_TYPE: wanted.contentType,
+    REMOTE_USER: run.slug,
+    REMOTE_ADDR: 'bottle',
+    // Bytes that gzip hides are counted here and not by git, so git gets the plain body, whose length only its end tells
+    ...(wanted.contentLength === undefined || wanted.gzip ? {} : { CONTENT_LENGTH: String(wanted.contentLength) }),
+    ...(wanted.protocol === undefined ? {} : { GIT_PROTOCOL: wanted.protocol }),
+    TEROK_WRITABLE_REF: run.writableRef,
+    TEROK_SLUG: run.slug,
+  };
+}
+
+/** Gives the body to git; resolves with its bytes after decompression. */
+async function sendBody(request: IncomingMessage, child: Child, wanted: GateRequest): Promise<number> {
+  let bytes = 0;
+  const counter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      if (bytes <= wanted.maxBodyBytes) done(null, chunk);
+      else done(new TerokError('REFUSED', `A request to ${wanted.service} has at most ${wanted.maxBodyBytes} bytes.`));
+    },
+  });
+  try {
+    await (wanted.gzip ? pipeline(request, createGunzip(), counter, child.stdin) : pipeline(request, counter, child.stdin));
+  } catch (error) {
+    // git may answer and end before it has read everything: its answer counts
+    if (systemCodeOf(error) !== 'EPIPE' && systemCodeOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    if (request.destroyed && !request.complete) throw error;
+    request.resume();
+  }
+  return bytes;
+}
+
+async function sendAnswer(child: Child, response: ServerResponse): Promise<{ status: number; bytesOut: number }> {
+  const header = await readHeader(child.stdout);
+  let bytesOut = header.rest.length;
+  response.writeHead(header.status, { ...header.headers });
+  if (header.rest.length > 0) response.write(header.rest);
+  child.stdout.on('data', (chunk: Buffer) => {
+    bytesOut += chunk.length;
+  });
+  await pipeline(child.stdout, response);
+  return { status: header.status, bytesOut };
+}
+
+async function readHeader(stdout: Readable): Promise<CgiHeader> {
+  let seen = Buffer.alloc(0);
+  for (;;) {
+    const chunk = (stdout.read() as Buffer | null) ?? undefined;
+    if (chunk !== undefined) {
+      seen = Buffer.concat([seen, chunk]);
+      const header = parseCgiHeader(seen);
+      if (header !== undefined) return header;
+    } else if (stdout.readableEnded || stdout.destroyed) {
+      throw new TerokError('GIT_FAILED', '`git http-backend` ended without an answer.');
+    } else {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          for (const event of WAKING) stdout.off(event, wake);
+          resolve();
+        };
+        for (const event of WAKING) stdout.on(event, wake);
+      });
+    }
+  }
+}
+
+const WAKING = ['readable', 'end', 'close', 'error'] as const;
+
+function keepTail(stream: Readable): () => string {
+  let tail = Buffer.alloc(0);
+  stream.on('data', (chunk: Buffer) => {
+    tail = Buffer.concat([tail, chunk]).subarray(-LIMITS.stderrBytes);
+  });
+  return () => tail.toString('utf8').trim();
+}
+
+/** SIGTERM lets git remove its quarantine; SIGKILL follows. */
+function endGroup(child: Child): void {
+  signalGroup(child, 'SIGTERM');
+  setTimeout(() => signalGroup(child, 'SIGKILL'), LIMITS.terminateMs).unref();
+}
+
+function signalGroup(child: Child, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+function spawnError(error: Error): TerokError {
+  return new TerokError(
+    systemCodeOf(error) === 'ENOENT' ? 'DEPENDENCY_MISSING' : 'GIT_FAILED',
+    `git could not be run: ${messageOf(error)}`,
+    { cause: error },
+  );
+}

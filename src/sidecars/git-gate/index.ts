@@ -1,0 +1,1 @@
+export { type GateAudit, type GateEvent, handleGateRequest } from './handle-gate-request.ts';

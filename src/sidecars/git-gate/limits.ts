@@ -1,0 +1,23 @@
+/** Caps of everything that a bottle can make the gate do. */
+export const LIMITS = {
+  /** Bytes of one push on the wire; also `receive.maxInputSize`. Far above a day's work, far below a disk */
+  pushBytes: 2 * 1024 ** 3,
+  /** Bytes of one negotiation after decompression: 50 bytes for each of 300 000 known commits */
+  negotiationBytes: 16 * 1024 ** 2,
+  /** Bytes of all packs of one task's repository, beside those of its project */
+  repositoryBytes: 8 * 1024 ** 3,
+  /** Packs of one task's repository, one for each push: more make every look-up slow */
+  packs: 2_000,
+  /** One push or clone, in `ms` */
+  requestMs: 30 * 60_000,
+  /** git gets this long to clean up after a signal, in `ms` */
+  terminateMs: 2_000,
+  /** Requests at once: an agent with a few parallel sub-agents needs fewer */
+  concurrent: 8,
+  /** Bytes of the header that `git http-backend` answers with: about 200 in practice */
+  headerBytes: 16 * 1024,
+  /** Bytes of its stderr that are kept for the record */
+  stderrBytes: 4 * 1024,
+  /** Force pushes and deletions that are kept as backups */
+  backups: 200,
+} as const;

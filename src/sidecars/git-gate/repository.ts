@@ -1,0 +1,62 @@
+/*
+ * Scope: the state of a bare repository before git opens it: its configuration is terok's, what a crash left is removed, it has room.
+ * Out of scope: what the objects hold. Fail-safe direction: a repository that terok did not make like this is not opened.
+ */
+import { lstat, readdir, readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { ignoreCodes, TerokError } from '../../core/errors.ts';
+import { BARE_REPOSITORY_CONFIG } from '../../core/host-git.ts';
+import { LIMITS } from './limits.ts';
+
+/** git holds a lock on a ref for milliseconds; one of this age in `ms` belongs to a process that was killed. */
+const STALE_LOCK_MS = 60_000;
+/** Longer than any push may take, in `ms` */
+const STALE_QUARANTINE_MS = LIMITS.requestMs + 60_000;
+
+export interface RepositoryRoom {
+  readonly bytes: number;
+  readonly packs: number;
+}
+
+/** Throws STATE_CORRUPT where `config` is not exactly what terok writes. */
+export async function assertOwnConfig(repository: string): Promise<void> {
+  const config = await readFile(path.join(repository, 'config'), 'utf8').catch(() => undefined);
+  if (config !== undefined && Object.values(BARE_REPOSITORY_CONFIG).includes(config)) return;
+  throw new TerokError('STATE_CORRUPT', `The gate's repository \`${repository}\` has a configuration that terok did not write.`, {
+    context: { repository },
+    hint: 'Start the task again; terok restores the file.',
+  });
+}
+
+/** Removes locks and quarantine directories that a killed process left. */
+export async function sweepRepository(repository: string, now: number = Date.now()): Promise<void> {
+  const locks = [
+    ...(await findLocks(path.join(repository, 'refs'))),
+    path.join(repository, 'packed-refs.lock'),
+    path.join(repository, 'HEAD.lock'),
+  ];
+  for (const lock of locks) await removeOlder(lock, now - STALE_LOCK_MS);
+  const objects = path.join(repository, 'objects');
+  for (const name of (await ignoreCodes(['ENOENT'], () => readdir(objects))) ?? []) {
+    if (name.startsWith('tmp_objdir-') || name.startsWith('incoming-'))
+      await removeOlder(path.join(objects, name), now - STALE_QUARANTINE_MS);
+  }
+}
+
+/** What the packs of this repository alone hold; small pushes are kept as packs too, see `receive.unpackLimit`. */
+export async function measureRepository(repository: string): Promise<RepositoryRoom> {
+  const dir = path.join(repository, 'objects/pack');
+  const names = ((await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? []).filter((name) => name.endsWith('.pack'));
+  const sizes = await Promise.all(names.map(async (name) => (await ignoreCodes(['ENOENT'], () => lstat(path.join(dir, name))))?.size ?? 0));
+  return { bytes: sizes.reduce((sum, size) => sum + size, 0), packs: names.length };
+}
+
+async function findLocks(dir: string): Promise<string[]> {
+  const entries = (await ignoreCodes(['ENOENT'], () => readdir(dir, { withFileTypes: true, recursive: true }))) ?? [];
+  return entries.filter((entry) => entry.isFile() && entry.name.endsWith('.lock')).map((entry) => path.join(entry.parentPath, entry.name));
+}
+
+async function removeOlder(file: string, before: number): Promise<void> {
+  const found = await ignoreCodes(['ENOENT', 'ENOTDIR'], () => lstat(file));
+  if (found !== undefined && found.mtimeMs < before) await rm(file, { recursive: true, force: true });
+}

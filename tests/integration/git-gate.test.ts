@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { taskChanges } from '../../src/projects/git/index.ts';
+import type { GateEvent } from '../../src/sidecars/git-gate/index.ts';
+import { GitLab, gitIn, mustGit } from './git-harness.ts';
+
+describe('the git gate', () => {
+  test('gives a clone on the branch of the task, and `git push` without arguments works', async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const events: GateEvent[] = [];
+    const clone = await lab.clone(await lab.serve(imported, 'shop', events), 'shop');
+    expect(await mustGit(clone, ['branch', '--show-current'])).toBe('terok/shop');
+    const tip = await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    await mustGit(clone, ['push']);
+    expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(tip);
+    expect(await taskChanges(imported.gate, 'shop')).toMatchObject({
+      tip,
+      commitCount: 1,
+      commits: [{ subject: 'Add a' }],
+      files: [{ path: 'a.txt', change: 'added', insertions: 1 }],
+    });
+    expect(events.filter(({ phase }) => phase === 'done').map(({ service }) => service)).toContain('git-receive-pack');
+  });
+
+  test('refuses a push to another ref with a message that names the right one', async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    for (const ref of [
+      'refs/heads/main',
+      'refs/heads/terok/other',
+      'refs/heads/terok/shop2',
+      'refs/tags/v1',
+      'refs/terok/base',
+      'refs/replace/1',
+    ]) {
+      const result = await gitIn(clone, ['push', 'origin', `HEAD:${ref}`]);
+      expect(result.code, ref).toBe(1);
+      if (!ref.startsWith('refs/terok/')) expect(result.stderr).toContain('git push origin HEAD:refs/heads/terok/shop');
+    }
+    const refs = await mustGit(imported.repository, ['for-each-ref', '--format=%(refname) %(objectname)']);
+    expect(refs.split('\n').every((line) => line.endsWith(imported.baseCommit))).toBe(true);
+    expect(refs).not.toContain('other');
+  });
+
+  test('keeps what a force push or a deletion replaces', async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    const first = await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    await mustGit(clone, ['push']);
+    await mustGit(clone, ['commit', '--quiet', '--amend', '--message', 'Other']);
+    expect((await gitIn(clone, ['push', '--force'])).stderr).toContain('kept as a backup');
+    const second = await mustGit(clone, ['rev-parse', 'HEAD']);
+    expect((await gitIn(clone, ['push', 'origin', ':terok/shop'])).code).toBe(0);
+    const backups = await mustGit(imported.repository, ['for-each-ref', '--format=%(objectname)', 'refs/terok/backup/shop/']);
+    expect(backups.split('\n').sort()).toEqual([first, second].sort());
+    expect((await gitIn(clone, ['ls-remote', 'origin'])).stdout).not.toContain('refs/terok');
+  });
+
+  test('takes 40 MB, and concurrent pushes of which one wins', async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const url = await lab.serve(imported, 'shop');
+    const clones = await Promise.all(['one', 'two', 'three'].map((name) => lab.clone(url, 'shop', name)));
+    const tips = await Promise.all(
+      clones.map((clone, index) => lab.commit(clone, { 'big.bin': randomBytes(index === 0 ? 40_000_000 : 1_000) }, `Add ${index}`)),
+    );
+    const results = await Promise.all(clones.map((clone) => gitIn(clone, ['push'])));
+    const winners = results.flatMap(({ code }, index) => (code === 0 ? [tips[index]] : []));
+    expect(winners).toHaveLength(1);
+    expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(winners[0]);
+    const big = clones[0] ?? '';
+    await mustGit(big, ['push', '--force']);
+    expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(tips[0]);
+    await mustGit(imported.repository, ['fsck', '--connectivity-only']);
+  });
+
+  test('shows a task nothing of another one, not even by object id', async () => {
+    await using lab = await GitLab.create();
+    const source = await lab.userRepository();
+    const [one, two] = [await lab.import(source, 'one'), await lab.import(source, 'two')];
+    const cloneOne = await lab.clone(await lab.serve(one, 'one'), 'one');
+    const secret = await lab.commit(cloneOne, { 'secret.txt': 'secret\n' }, 'Secret');
+    await mustGit(cloneOne, ['push']);
+    const cloneTwo = await lab.clone(await lab.serve(two, 'two'), 'two');
+    expect((await gitIn(cloneTwo, ['ls-remote', 'origin'])).stdout).not.toContain('terok/one');
+    // Positive control: the same request is answered by a repository that has the object
+    expect((await gitIn(cloneTwo, ['fetch', await lab.serve(one, 'one'), secret])).code).toBe(0);
+    await mustGit(cloneTwo, ['update-ref', '-d', 'FETCH_HEAD']).catch(() => undefined);
+    const fresh = await lab.clone(await lab.serve(two, 'two'), 'two', 'fresh');
+    const result = await gitIn(fresh, ['fetch', 'origin', secret]);
+    expect(result.code).not.toBe(0);
+    expect(result.stderr).toContain('not our ref');
+  });
+});
