@@ -1,5 +1,6 @@
 /** The two ends of the egress bench as processes of their own: `upstream` (HTTPS) and `gateway` (egress); prints one JSON line when ready. */
 import { readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { createEgress, openAuditLog } from '../src/sidecars/egress/index.ts';
@@ -28,7 +29,7 @@ function startUpstream(): void {
   server.listen(0, '127.0.0.1', () => ready({ port: (server.address() as net.AddressInfo).port }));
 }
 
-function sendEvents(response: import('node:http').ServerResponse): void {
+function sendEvents(response: ServerResponse): void {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   let count = 0;
   const timer = setInterval(() => {
@@ -40,7 +41,7 @@ function sendEvents(response: import('node:http').ServerResponse): void {
   }, 50);
 }
 
-function sendBytes(response: import('node:http').ServerResponse, total: number): void {
+function sendBytes(response: ServerResponse, total: number): void {
   const chunk = Buffer.alloc(64 * 1_024, 'y');
   let left = total;
   response.writeHead(200, { 'content-length': total });

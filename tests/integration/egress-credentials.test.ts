@@ -216,7 +216,7 @@ describe('an answer', () => {
         .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
         .digest('base64');
       socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nx-echo: ${request.headers['x-api-key']}\r\n\r\n`,
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nx-echo: ${String(request.headers['x-api-key'])}\r\n\r\n`,
       );
       socket.write(Buffer.concat([Buffer.of(0x81, SECRET.length), Buffer.from(String(request.headers['x-api-key']))]));
       socket.end(Buffer.of(0x88, 0));

@@ -483,7 +483,7 @@ describe('a passthrough route', () => {
     const server = rig.track(
       net.createServer((socket) => {
         socket.write('220 hello\r\n');
-        socket.on('data', (chunk) => socket.end(`echo ${chunk}`));
+        socket.on('data', (chunk) => socket.end(`echo ${chunk.toString()}`));
       }),
     );
     server.listen(0, '127.0.0.1');
@@ -537,7 +537,7 @@ describe('WebSocket', () => {
         },
       });
     const allowed = await go('/ws');
-    expect(`${allowed.stdout}${allowed.stderr}`).toBe('echo hello\n');
+    expect(allowed.stdout.toString() + allowed.stderr.toString()).toBe('echo hello\n');
     expect(rig.seen[0]).toMatchObject({ url: '/ws', headers: { upgrade: 'websocket' } });
     expect((await go('/other')).exitCode).toBe(3);
     expect(rig.seen).toHaveLength(1);

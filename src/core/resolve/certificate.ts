@@ -124,9 +124,8 @@ function derWriter(asn1: Asn1) {
   return {
     sequence: (...children: Node[]): Node => asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, children),
     set: (...children: Node[]): Node => asn1.create(Class.UNIVERSAL, Type.SET, true, children),
-    explicit: (tag: number, child: Node): Node => asn1.create(Class.CONTEXT_SPECIFIC, tag as Asn1Namespace.Type, true, [child]),
-    implicit: (tag: number, bytes: Uint8Array): Node =>
-      asn1.create(Class.CONTEXT_SPECIFIC, tag as Asn1Namespace.Type, false, latin1(bytes)),
+    explicit: (tag: number, child: Node): Node => asn1.create(Class.CONTEXT_SPECIFIC, tag, true, [child]),
+    implicit: (tag: number, bytes: Uint8Array): Node => asn1.create(Class.CONTEXT_SPECIFIC, tag, false, latin1(bytes)),
     integer: (bytes: Uint8Array): Node => primitive(Type.INTEGER, latin1(bytes)),
     boolean: (value: boolean): Node => primitive(Type.BOOLEAN, value ? '\xff' : '\x00'),
     oid: (oid: string): Node => primitive(Type.OID, asn1.oidToDer(oid).getBytes()),

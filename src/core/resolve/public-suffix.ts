@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
+import type * as TldtsModule from 'tldts';
 
-type Tldts = typeof import('tldts');
+type Tldts = typeof TldtsModule;
 
 /** The list of public suffixes is loaded with the first wildcard, because it costs more than all other checks together. */
 let loaded: Tldts | undefined;

@@ -49,13 +49,13 @@ export class Connections {
   /** Cuts what `policy` does not allow, and requests whose route (and so credential) changed; gives how many connections and requests that were. */
   rejudge(policy: EgressPolicy): number {
     let cut = 0;
-    for (const { request, route, abort } of [...this.#exchanges]) {
+    for (const { request, route, abort } of this.#exchanges) {
       const decision = decide(policy, request);
       if (decision.allow && JSON.stringify(decision.route) === JSON.stringify(route)) continue;
       abort('the policy changed');
       cut += 1;
     }
-    for (const [socket, entry] of [...this.#open]) {
+    for (const [socket, entry] of this.#open) {
       if (entry === undefined || stays(policy, entry)) continue;
       socket.destroy();
       cut += 1;
@@ -64,8 +64,8 @@ export class Connections {
   }
 
   destroyAll(): void {
-    for (const { abort } of [...this.#exchanges]) abort('the gateway ends');
-    for (const socket of [...this.#open.keys()]) socket.destroy();
+    for (const { abort } of this.#exchanges) abort('the gateway ends');
+    for (const socket of this.#open.keys()) socket.destroy();
   }
 }
 

@@ -3,23 +3,19 @@
  * policy. Out of scope: listeners and names (`sidecars/gateway`). Fail-safe direction: a connection that no rule names is refused
  * with a reason, at once; an error ends the connection.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { type BottleCa, type EgressPolicy, messageOf } from '../../core/index.ts';
-import type { AuditEvent, AuditLog } from './audit-log.ts';
+import type { BottleCa, EgressPolicy, Route } from '../../core/index.ts';
+import type { AuditLog } from './audit-log.ts';
 import { Connections } from './connections.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
-import { type ExchangeContext, planRequest } from './exchange.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
-import { type FrontRequest, type FrontResponse, Fronts } from './front.ts';
-import { nestedTunnel, readRequestHead } from './message.ts';
+import { type FrontHandlers, Fronts } from './front.ts';
+import { nestedTunnel } from './message.ts';
 import { passThrough } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
-import { rawRefusal } from './refusal.ts';
-import { answerRefusal, dispatchRequest, ResponseRelay } from './relay.ts';
+import { Refusals } from './refusals.ts';
+import { Requests } from './requests.ts';
 import { SecretCache } from './secret-cache.ts';
-import { relayUpgrade } from './upgrade.ts';
 import { type ResolveName, UpstreamError, Upstreams } from './upstream.ts';
 
 export interface EgressOptions {
@@ -51,8 +47,11 @@ export interface Egress {
 /** A client that speaks first does so at once; others wait for the server's greeting. */
 const GREETING_WAIT_MS = 250;
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
-/** TLS alert `unrecognized_name`, fatal. */
-const UNRECOGNIZED_NAME = Buffer.of(0x15, 3, 1, 0, 2, 2, 112);
+const UNREADABLE = deny(
+  'needs-inspection',
+  'the route inspects requests, and this is neither TLS nor HTTP',
+  'Use a route in the mode `passthrough`.',
+);
 
 /**
  * The egress side of one bottle's gateway.
@@ -66,8 +65,8 @@ export async function createEgress(options: EgressOptions): Promise<Egress> {
 }
 
 class BottleEgress implements Egress {
-  readonly #context: ExchangeContext;
   readonly #audit: AuditLog;
+  readonly #refusals: Refusals;
   readonly #upstreams: Upstreams;
   readonly #fronts: Fronts;
   readonly #proxy: ExplicitProxy;
@@ -78,42 +77,25 @@ class BottleEgress implements Egress {
   constructor(options: EgressOptions) {
     this.#policy = options.policy;
     this.#audit = options.audit;
+    this.#refusals = new Refusals(options.audit);
     this.#secrets = new SecretCache(options.readSecret);
-    this.#context = { policy: () => this.#policy, audit: options.audit, readSecret: (name) => this.#secrets.read(name) };
     this.#upstreams = new Upstreams(options);
-    const onRequest = (
-      request: FrontRequest,
-      response: FrontResponse,
-      target: EgressTarget,
-      secure: boolean,
-      requestTarget?: string,
-    ): void => {
-      this.#request(request, response, target, secure, requestTarget).catch((error: unknown) => this.#broken(response, target, error));
+    const context = { policy: () => this.#policy, audit: options.audit, readSecret: (name: string) => this.#secrets.read(name) };
+    const requests = new Requests({ context, upstreams: this.#upstreams, connections: this.#connections, refusals: this.#refusals });
+    const shared: Pick<FrontHandlers, 'onRequest' | 'onUpgrade' | 'onClientError'> = {
+      onRequest: (request, response, origin) => requests.onRequest(request, response, origin),
+      onUpgrade: (request, socket, head, origin) => requests.onUpgrade(request, socket, head, origin),
+      onClientError: (error, socket, target) => requests.onClientError(error, socket, target),
     };
-    const onUpgrade = (
-      request: IncomingMessage,
-      socket: Duplex,
-      head: Buffer,
-      target: EgressTarget,
-      secure: boolean,
-      requestTarget?: string,
-    ): void => {
-      this.#upgrade(request, socket, head, target, secure, requestTarget).catch((error: unknown) => this.#broken(socket, target, error));
-    };
-    const onClientError = (error: Error, socket: Duplex, target?: EgressTarget): void => this.#clientError(error, socket, target);
     this.#fronts = new Fronts(options.ca, {
-      onRequest,
-      onUpgrade,
-      onClientError,
-      onTunnel: (_request, socket, target) => this.#refuseRaw(socket, target, nestedTunnel()),
+      ...shared,
+      onTunnel: (socket, target) => this.#refusals.answerRaw(socket, target, nestedTunnel()),
     });
     this.#proxy = new ExplicitProxy({
-      onRequest,
-      onUpgrade,
-      onClientError,
+      ...shared,
       judgeTunnel: (target) => this.#judgeTunnel(target),
       onTunnel: (socket, target) => this.#tunnel(socket, target),
-      onRefusal: (target, refusal) => this.#recordRefusal(target, refusal),
+      onRefusal: (target, refusal) => this.#refusals.record(target, refusal),
     });
   }
 
@@ -126,8 +108,7 @@ class BottleEgress implements Egress {
   }
 
   handleTransparent(socket: Socket, target: EgressTarget): void {
-    if (!this.#admit(socket, target)) return;
-    this.#accept(socket, target).catch((error: unknown) => this.#broken(socket, target, error));
+    if (this.#admit(socket, target)) this.#start(socket, target);
   }
 
   handleProxy(socket: Socket): void {
@@ -138,7 +119,7 @@ class BottleEgress implements Egress {
     this.#policy = policy;
     this.#secrets.clear();
     const cut = this.#connections.rejudge(policy);
-    this.#note({ kind: 'policy', decision: 'allow', routes: policy.routes.length, connectionsCut: cut });
+    this.#refusals.note({ kind: 'policy', decision: 'allow', routes: policy.routes.length, connectionsCut: cut });
   }
 
   async close(): Promise<void> {
@@ -150,64 +131,9 @@ class BottleEgress implements Egress {
     socket.setNoDelay(true);
     socket.on('error', () => socket.destroy());
     if (this.#connections.add(socket, target)) return true;
-    this.#recordRefusal(target, deny('too-many-connections', 'the bottle has too many open connections', 'Close some.'));
+    this.#refusals.record(target, deny('too-many-connections', 'the bottle has too many open connections', 'Close some.'));
     socket.resetAndDestroy();
     return false;
-  }
-
-  /** A transparent connection, or what follows a CONNECT. */
-  async #accept(socket: Socket, target: EgressTarget): Promise<void> {
-    const decision = decideConnection(this.#policy, target);
-    const clientFirst = decision.allow && decision.mode === 'inspect';
-    const first = await peekFirstBytes(socket, clientFirst ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
-    if (first.kind === 'closed') {
-      socket.destroy();
-      return;
-    }
-    if (first.kind === 'hello' && first.serverName?.toLowerCase() !== target.name) {
-      this.#refuseTlsName(socket, target, first.serverName);
-      return;
-    }
-    if (decision.allow && decision.mode === 'passthrough')
-      await this.#passThrough(socket, target, decision.routes[0].name, decision.routes[0].privateNetworks ?? [], first);
-    else if (first.kind === 'hello') await this.#fronts.acceptSecure(socket, target);
-    else if (first.kind === 'http') this.#fronts.acceptPlain(socket, target);
-    else {
-      const refusal = decision.allow
-        ? deny(
-            'needs-inspection',
-            'the route inspects requests, and this is neither TLS nor HTTP',
-            'Use a route in the mode `passthrough`.',
-          )
-        : decision;
-      this.#recordRefusal(target, refusal);
-      socket.resetAndDestroy();
-    }
-  }
-
-  async #passThrough(
-    socket: Socket,
-    target: EgressTarget,
-    route: string,
-    privateNetworks: readonly string[],
-    first: FirstBytes,
-  ): Promise<void> {
-    if (first.kind === 'invalid') {
-      this.#refuseTlsName(socket, target, undefined);
-      return;
-    }
-    this.#audit.record({ kind: 'connection', decision: 'allow', host: target.name, port: target.port, route });
-    this.#connections.markPassthrough(socket, target);
-    try {
-      await passThrough(socket, target, first, {
-        dial: () => this.#upstreams.dial(target, privateNetworks),
-        onTlsName: (serverName) => this.#refuseTlsName(socket, target, serverName),
-      });
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      this.#recordRefusal(target, deny(error.reason, error.message, ''));
-      socket.resetAndDestroy();
-    }
   }
 
   #judgeTunnel(target: EgressTarget): Denied | undefined {
@@ -217,123 +143,52 @@ class BottleEgress implements Egress {
 
   #tunnel(socket: Socket, target: EgressTarget): void {
     this.#connections.retarget(socket, target);
-    this.#accept(socket, target).catch((error: unknown) => this.#broken(socket, target, error));
+    this.#start(socket, target);
   }
 
-  async #request(
-    request: FrontRequest,
-    response: FrontResponse,
-    target: EgressTarget,
-    secure: boolean,
-    requestTarget?: string,
-  ): Promise<void> {
-    const head = readRequestHead(request, target, secure, requestTarget);
-    if ('reason' in head) {
-      this.#recordRefusal(target, head);
-      answerRefusal(request, response, head);
+  #start(socket: Socket, target: EgressTarget): void {
+    this.#accept(socket, target).catch((error: unknown) => this.#refusals.fault(socket, target, error));
+  }
+
+  /** A transparent connection, or what follows a CONNECT. */
+  async #accept(socket: Socket, target: EgressTarget): Promise<void> {
+    const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
+    const decision = decideConnection(this.#policy, target);
+    if (first.kind === 'closed') socket.destroy();
+    else if (first.kind === 'hello' && first.serverName?.toLowerCase() !== target.name)
+      this.#refusals.answerTlsName(socket, target, first.serverName);
+    else if (decision.allow && decision.mode === 'passthrough') await this.#passThrough(socket, target, decision.routes[0], first);
+    else if (first.kind === 'hello') await this.#fronts.acceptSecure(socket, target);
+    else if (first.kind === 'http') this.#fronts.acceptPlain(socket, target);
+    else this.#reset(socket, target, decision.allow ? UNREADABLE : decision);
+  }
+
+  /** In HTTP and TLS the client speaks first; of other protocols that is not known. */
+  #speaksFirst(target: EgressTarget): boolean {
+    const decision = decideConnection(this.#policy, target);
+    return decision.allow && decision.mode === 'inspect';
+  }
+
+  async #passThrough(socket: Socket, target: EgressTarget, route: Route, first: FirstBytes): Promise<void> {
+    if (first.kind === 'invalid') {
+      this.#refusals.answerTlsName(socket, target, undefined);
       return;
     }
-    const plan = await planRequest(this.#context, head, target, secure);
-    if ('reason' in plan) {
-      answerRefusal(request, response, plan);
-      return;
-    }
-    const dispatcher = await this.#upstreams.pool(target, plan.upstream);
-    if (response.destroyed) return;
-    if (request.headers.expect !== undefined && head.hasBody) response.writeContinue();
-    const relay = new ResponseRelay(response, {
-      plan,
-      onFailure: (refusal, detail) => {
-        this.#recordRefusal(target, refusal, detail);
-        answerRefusal(request, response, refusal);
-      },
-    });
-    response.once(
-      'close',
-      this.#connections.addExchange({ ...target, method: head.method, target: head.target }, plan.route, (reason) => relay.abort(reason)),
-    );
-    dispatchRequest(dispatcher, plan, head.hasBody ? request : null, relay);
-  }
-
-  async #upgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    rest: Buffer,
-    target: EgressTarget,
-    secure: boolean,
-    requestTarget?: string,
-  ): Promise<void> {
-    const head = readRequestHead(request, target, secure, requestTarget);
-    if ('reason' in head) return this.#refuseRaw(socket, target, head);
-    if (request.headers.upgrade?.toLowerCase() !== 'websocket' || head.method !== 'GET' || head.hasBody) {
-      return this.#refuseRaw(
-        socket,
-        target,
-        deny('upgrade-not-allowed', 'only an upgrade to WebSocket is forwarded', 'Use HTTP/1.1 without an upgrade, or HTTP/2 over TLS.'),
-      );
-    }
-    const plan = await planRequest(this.#context, head, target, secure);
-    if ('reason' in plan) return void socket.end(rawRefusal(plan));
-    const dispatcher = await this.#upstreams.pool(target, plan.upstream);
-    socket.once(
-      'close',
-      this.#connections.addExchange({ ...target, method: head.method, target: head.target }, plan.route, () => socket.destroy()),
-    );
-    relayUpgrade(socket, rest, { dispatcher, plan, onFailure: (refusal, detail) => this.#recordRefusal(target, refusal, detail) });
-  }
-
-  #clientError(error: Error, socket: Duplex, target: EgressTarget | undefined): void {
-    const code = 'code' in error ? String(error.code) : error.message;
-    if (code.startsWith('HPE_')) {
-      this.#refuseRaw(
-        socket,
-        target,
-        deny('framing-ambiguous', `the request is not well-formed HTTP/1.1 (${code})`, 'Send a request with one reading.'),
-      );
-      return;
-    }
-    socket.destroy();
-    if (target === undefined || !/ALERT|_CA$|CERTIFICATE/.test(code)) return;
-    this.#note({ kind: 'tls', decision: 'deny', host: target.name, port: target.port, reason: 'ca-not-trusted', detail: code });
-  }
-
-  #refuseRaw(socket: Duplex, target: EgressTarget | undefined, refusal: Denied): void {
-    this.#recordRefusal(target, refusal);
-    if (socket.writable) socket.end(rawRefusal(refusal), () => socket.destroy());
-    else socket.destroy();
-  }
-
-  #refuseTlsName(socket: Socket, target: EgressTarget, serverName: string | undefined): void {
-    const seen = serverName === undefined ? 'no server name' : `the server name \`${serverName.slice(0, 100)}\``;
-    this.#recordRefusal(
-      target,
-      deny(serverName === undefined ? 'tls-name-missing' : 'host-mismatch', `TLS with ${seen} on a connection for \`${target.name}\``, ''),
-    );
-    socket.end(UNRECOGNIZED_NAME, () => socket.destroySoon());
-  }
-
-  #recordRefusal(target: EgressTarget | undefined, refusal: Denied, detail?: string): void {
-    this.#note({
-      kind: 'connection',
-      decision: 'deny',
-      ...(target === undefined ? {} : { host: target.name, port: target.port }),
-      reason: refusal.reason,
-      detail: detail ?? refusal.message,
-    });
-  }
-
-  /** Records what ends in a refusal anyway: it stands, also where the log cannot be written. */
-  #note(event: AuditEvent): void {
+    this.#audit.record({ kind: 'connection', decision: 'allow', host: target.name, port: target.port, route: route.name });
+    this.#connections.markPassthrough(socket, target);
     try {
-      this.#audit.record(event);
+      await passThrough(socket, target, first, {
+        dial: () => this.#upstreams.dial(target, route.privateNetworks ?? []),
+        onTlsName: (serverName) => this.#refusals.answerTlsName(socket, target, serverName),
+      });
     } catch (error) {
-      process.emitWarning(`The audit log cannot be written: ${messageOf(error)}`);
+      if (!(error instanceof UpstreamError)) throw error;
+      this.#reset(socket, target, deny(error.reason, error.message, ''));
     }
   }
 
-  /** An unforeseen error ends its own connection and nothing else. */
-  #broken(peer: { destroy(): unknown }, target: EgressTarget, error: unknown): void {
-    peer.destroy();
-    this.#note({ kind: 'fault', decision: 'deny', host: target.name, port: target.port, problem: messageOf(error) });
+  #reset(socket: Socket, target: EgressTarget, refusal: Denied): void {
+    this.#refusals.record(target, refusal);
+    socket.resetAndDestroy();
   }
 }

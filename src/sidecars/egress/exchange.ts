@@ -6,6 +6,7 @@ import { type EgressPolicy, messageOf, type Route } from '../../core/index.ts';
 import type { AuditLog } from './audit-log.ts';
 import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressTarget } from './decide.ts';
+import type { RequestOrigin } from './front.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import type { RequestHead } from './message.ts';
 import type { UpstreamOptions } from './upstream.ts';
@@ -29,18 +30,13 @@ export interface ExchangeContext {
 }
 
 /** Decides a request and says what to send upstream, or why nothing is sent. Either way the audit log has it. */
-export async function planRequest(
-  context: ExchangeContext,
-  head: RequestHead,
-  target: EgressTarget,
-  secure: boolean,
-): Promise<ForwardPlan | Denied> {
-  const planned = await tryPlan(context, head, target, secure);
-  const problem = auditRequest(context.audit, target, head, planned);
+export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<ForwardPlan | Denied> {
+  const planned = await tryPlan(context, head, origin);
+  const problem = auditRequest(context.audit, origin.target, head, planned);
   return problem ?? planned;
 }
 
-async function tryPlan(context: ExchangeContext, head: RequestHead, target: EgressTarget, secure: boolean): Promise<ForwardPlan | Denied> {
+async function tryPlan(context: ExchangeContext, head: RequestHead, { target, secure }: RequestOrigin): Promise<ForwardPlan | Denied> {
   const decision = decide(context.policy(), { ...target, method: head.method, target: head.target });
   if (!decision.allow) return decision;
   const { route } = decision;

@@ -17,7 +17,7 @@ export function peekFirstBytes(socket: Socket, timeoutMs: number): Promise<First
     };
     const onEnd = (): void => finish({ kind: 'closed' });
     const read = (): void => {
-      for (let chunk: Buffer | null = socket.read(); chunk !== null; chunk = socket.read()) {
+      for (let chunk = socket.read() as Buffer | null; chunk !== null; chunk = socket.read() as Buffer | null) {
         chunks.push(chunk);
         length += chunk.length;
       }

@@ -14,12 +14,21 @@ import type { EgressTarget } from './decide.ts';
 export type FrontRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type FrontResponse = http.ServerResponse | http2.Http2ServerResponse;
 
+/** Which connection a request came on; the proxy gives the target that the request's URL names. */
+export interface RequestOrigin {
+  readonly target: EgressTarget;
+  /** The bottle speaks TLS */
+  readonly secure: boolean;
+  /** Origin-form target where the request line has another form */
+  readonly requestTarget?: string;
+}
+
 export interface FrontHandlers {
-  onRequest(request: FrontRequest, response: FrontResponse, target: EgressTarget, secure: boolean): void;
-  onUpgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer, target: EgressTarget, secure: boolean): void;
-  onTunnel(request: http.IncomingMessage, socket: Duplex, target: EgressTarget): void;
+  onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void;
+  onUpgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer, origin: RequestOrigin): void;
+  onTunnel(socket: Duplex, target: EgressTarget): void;
   /** The client sent what is no HTTP, or did not finish the TLS handshake */
-  onClientError(error: Error, socket: Duplex, target: EgressTarget): void;
+  onClientError(error: Error, socket: Duplex, target?: EgressTarget): void;
 }
 
 const DAY_MS = 86_400_000;
@@ -132,17 +141,14 @@ function configure<S extends http.Server | http2.Http2SecureServer>(
   target: EgressTarget,
   secure: boolean,
 ): S {
-  const onRequest = (request: FrontRequest, response: FrontResponse): void => handlers.onRequest(request, response, target, secure);
-  const emitter = server as NodeJS.EventEmitter;
-  emitter.on('request', onRequest);
-  emitter.on('checkContinue', onRequest);
-  emitter.on('checkExpectation', onRequest);
-  emitter.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) =>
-    handlers.onUpgrade(request, socket, head, target, secure),
-  );
+  const origin = { target, secure };
+  const onRequest = (request: FrontRequest, response: FrontResponse): void => handlers.onRequest(request, response, origin);
+  const emitter: NodeJS.EventEmitter = server;
+  emitter.on('request', onRequest).on('checkContinue', onRequest).on('checkExpectation', onRequest);
+  emitter.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) => handlers.onUpgrade(request, socket, head, origin));
   emitter.on('connect', (request: FrontRequest, peer: Duplex | http2.Http2ServerResponse) => {
     if (peer instanceof http2.Http2ServerResponse) onRequest(request, peer);
-    else handlers.onTunnel(request as http.IncomingMessage, peer, target);
+    else handlers.onTunnel(peer, target);
   });
   emitter.on('clientError', (error: Error, socket: Duplex) => handlers.onClientError(error, socket, target));
   return server;

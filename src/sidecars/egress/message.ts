@@ -4,7 +4,7 @@
  */
 import { parseWireHostName } from '../../core/index.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import type { FrontRequest } from './front.ts';
+import type { FrontRequest, RequestOrigin } from './front.ts';
 import { type HeaderList, headerList, headerValue } from './headers.ts';
 
 export interface RequestHead {
@@ -17,24 +17,19 @@ export interface RequestHead {
 
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;
 
-/** Reads the head of a request that must be for `target`. */
-export function readRequestHead(
-  request: FrontRequest,
-  target: EgressTarget,
-  secure: boolean,
-  requestTarget: string = request.url ?? '',
-): RequestHead | Denied {
+/** Reads the head of a request that must be for the target of its connection. */
+export function readRequestHead(request: FrontRequest, origin: RequestOrigin): RequestHead | Denied {
   const headers = headerList(request.rawHeaders);
   const method = request.method ?? '';
   if (!METHOD.test(method) || method === 'TRACE')
     return deny('method-not-allowed', `the method \`${method.slice(0, 32)}\` is never forwarded`, 'Use another method.');
   if (method === 'CONNECT') return nestedTunnel();
   const isHttp2 = request.httpVersionMajor === 2;
-  const problem = hostProblem(request, headers, target, secure) ?? (isHttp2 ? undefined : framingProblem(request, headers));
+  const problem = hostProblem(request, headers, origin) ?? (isHttp2 ? undefined : framingProblem(request, headers));
   if (problem !== undefined) return problem;
   return {
     method,
-    target: requestTarget,
+    target: origin.requestTarget ?? request.url ?? '',
     headers,
     hasBody: isHttp2 ? !('stream' in request && request.stream.endAfterHeaders) : hasHttp1Body(headers),
   };
@@ -54,7 +49,7 @@ export function readAuthority(authority: string, defaultPort: number | undefined
 }
 
 /** Every name that the request gives for its host must be the name that was dialled. */
-function hostProblem(request: FrontRequest, headers: HeaderList, target: EgressTarget, secure: boolean): Denied | undefined {
+function hostProblem(request: FrontRequest, headers: HeaderList, { target, secure }: RequestOrigin): Denied | undefined {
   const given = headers.filter(([name]) => name === 'host').map(([, value]) => value);
   const authority = 'authority' in request ? request.authority : undefined;
   if (request.httpVersionMajor === 1 && given.length !== 1) return framing(`the request has ${given.length} Host fields`);

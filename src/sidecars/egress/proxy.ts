@@ -6,14 +6,14 @@ import http, { type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import type { FrontRequest, FrontResponse } from './front.ts';
+import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { readAuthority } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import { answerRefusal } from './relay.ts';
 
 export interface ProxyHandlers {
-  onRequest(request: FrontRequest, response: FrontResponse, target: EgressTarget, secure: boolean, requestTarget: string): void;
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, target: EgressTarget, secure: boolean, requestTarget: string): void;
+  onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void;
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, origin: RequestOrigin): void;
   /** Undefined where a tunnel to the target may be made */
   judgeTunnel(target: EgressTarget): Denied | undefined;
   onTunnel(socket: Socket, target: EgressTarget): void;
@@ -60,13 +60,13 @@ export class ExplicitProxy {
     if ('reason' in read) {
       this.#handlers.onRefusal(undefined, read);
       answerRefusal(request, response, read);
-    } else this.#handlers.onRequest(request, response, read.target, false, read.requestTarget);
+    } else this.#handlers.onRequest(request, response, { ...read, secure: false });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const read = readAbsoluteForm(request.url ?? '');
     if ('reason' in read) this.#refuse(socket, undefined, read);
-    else this.#handlers.onUpgrade(request, socket, head, read.target, false, read.requestTarget);
+    else this.#handlers.onUpgrade(request, socket, head, { ...read, secure: false });
   }
 
   #connect(request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -23,10 +23,10 @@ export interface RelayOptions {
 export function dispatchRequest(dispatcher: Dispatcher, plan: ForwardPlan, body: FrontRequest | null, relay: ResponseRelay): void {
   dispatcher.dispatch(
     {
-      method: plan.method as Dispatcher.HttpMethod,
+      method: plan.method,
       path: plan.requestTarget,
       headers: plan.headers.flat(),
-      body: body as Dispatcher.DispatchOptions['body'] & FrontRequest,
+      body,
       idempotent: body === null && (plan.method === 'GET' || plan.method === 'HEAD'),
     },
     relay,

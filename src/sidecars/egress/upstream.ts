@@ -5,8 +5,9 @@
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import tls from 'node:tls';
+import { callbackify } from 'node:util';
 import type { Pool } from 'undici';
-import { messageOf, type Route, systemCodeOf } from '../../core/index.ts';
+import { messageOf, systemCodeOf } from '../../core/index.ts';
 import { checkedAddress } from './address-guard.ts';
 import type { EgressTarget } from './decide.ts';
 import type { RefusalReason } from './refusal.ts';
@@ -97,12 +98,8 @@ export class Upstreams {
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: SILENCE_TIMEOUT_MS,
       bodyTimeout: SILENCE_TIMEOUT_MS,
-      connect: (_options: unknown, callback: (error: Error | null, socket: net.Socket | null) => void) => {
-        this.#open(target, options).then(
-          (socket) => callback(null, socket),
-          (error: unknown) => callback(error instanceof Error ? error : new Error(messageOf(error)), null),
-        );
-      },
+      connect: (_options: unknown, done: (error: Error | null, socket: net.Socket | null) => void) =>
+        callbackify(() => this.#open(target, options))(done),
     } as Pool.Options);
   }
 

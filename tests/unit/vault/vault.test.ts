@@ -90,11 +90,11 @@ describe('Secret', () => {
 
   test.each([
     ['JSON', () => JSON.stringify({ secret })],
-    ['a template', () => `${secret}`],
-    ['a sum', () => `${'x' + String(secret)}`],
+    ['a template', () => `${String(secret)}`],
+    ['a coercion', () => ['x', secret].join('')],
     ['inspect', () => inspect({ deep: { secret } }, { depth: 9, showHidden: true })],
-    ['an error', () => String(new Error(`failed with ${secret}`))],
-    ['its own fields', () => JSON.stringify([Object.entries(secret), Reflect.ownKeys(secret).map(String), { ...secret }])],
+    ['an error', () => String(new Error(`failed with ${String(secret)}`))],
+    ['its own fields', () => JSON.stringify([Object.entries(secret), Reflect.ownKeys(secret).map(String), Object.assign({}, secret)])],
   ])('does not show in %s', (_where, show) => {
     expect(show()).not.toContain('canary');
   });

@@ -1,0 +1,128 @@
+/*
+ * Scope: HTTP requests and upgrades of inspected connections and of the explicit proxy, from the head to the relay.
+ * Out of scope: connections (`egress.ts`). Fail-safe direction: an error ends the request; a policy that changes meanwhile is asked
+ * again before a byte goes out.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { Connections } from './connections.ts';
+import { type Denied, deny, type EgressTarget } from './decide.ts';
+import { type ExchangeContext, type ForwardPlan, planRequest } from './exchange.ts';
+import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
+import { type RequestHead, readRequestHead } from './message.ts';
+import { rawRefusal } from './refusal.ts';
+import type { Refusals } from './refusals.ts';
+import { answerRefusal, dispatchRequest, ResponseRelay } from './relay.ts';
+import { relayUpgrade } from './upgrade.ts';
+import type { Upstreams } from './upstream.ts';
+
+export interface RequestParts {
+  readonly context: ExchangeContext;
+  readonly upstreams: Upstreams;
+  readonly connections: Connections;
+  readonly refusals: Refusals;
+}
+
+interface Prepared {
+  readonly plan: ForwardPlan;
+  readonly dispatcher: Dispatcher;
+}
+
+export class Requests {
+  readonly #parts: RequestParts;
+
+  constructor(parts: RequestParts) {
+    this.#parts = parts;
+  }
+
+  onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void {
+    this.#request(request, response, origin).catch((error: unknown) => this.#parts.refusals.fault(response, origin.target, error));
+  }
+
+  onUpgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): void {
+    socket.on('error', () => socket.destroy());
+    this.#upgrade(request, socket, rest, origin).catch((error: unknown) => this.#parts.refusals.fault(socket, origin.target, error));
+  }
+
+  /** The client sent what is no HTTP, or did not finish the TLS handshake. */
+  onClientError(error: Error, socket: Duplex, target?: EgressTarget): void {
+    const { refusals } = this.#parts;
+    const code = 'code' in error ? String(error.code) : error.message;
+    if (code.startsWith('HPE_')) {
+      const message = `the request is not well-formed HTTP/1.1 (${code})`;
+      refusals.answerRaw(socket, target, deny('framing-ambiguous', message, 'Send a request with one reading.'));
+      return;
+    }
+    socket.destroy();
+    if (target === undefined || !/ALERT|_CA$|CERTIFICATE/.test(code)) return;
+    refusals.note({ kind: 'tls', decision: 'deny', host: target.name, port: target.port, reason: 'ca-not-trusted', detail: code });
+  }
+
+  async #request(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): Promise<void> {
+    const { refusals } = this.#parts;
+    const { target } = origin;
+    const head = readRequestHead(request, origin);
+    if ('reason' in head) {
+      refusals.record(target, head);
+      answerRefusal(request, response, head);
+      return;
+    }
+    const prepared = await this.#prepare(head, origin);
+    if ('reason' in prepared) {
+      answerRefusal(request, response, prepared);
+      return;
+    }
+    if (response.destroyed) return;
+    if (request.headers.expect !== undefined && head.hasBody) response.writeContinue();
+    const relay = new ResponseRelay(response, {
+      plan: prepared.plan,
+      onFailure: (refusal, detail) => {
+        refusals.record(target, refusal, detail);
+        answerRefusal(request, response, refusal);
+      },
+    });
+    response.once(
+      'close',
+      this.#register(head, prepared.plan, (reason) => relay.abort(reason)),
+    );
+    dispatchRequest(prepared.dispatcher, prepared.plan, head.hasBody ? request : null, relay);
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): Promise<void> {
+    const { refusals } = this.#parts;
+    const head = readRequestHead(request, origin);
+    if ('reason' in head) return refusals.answerRaw(socket, origin.target, head);
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket' || head.method !== 'GET' || head.hasBody) {
+      const hint = 'Use HTTP/1.1 without an upgrade, or HTTP/2 over TLS.';
+      return refusals.answerRaw(socket, origin.target, deny('upgrade-not-allowed', 'only an upgrade to WebSocket is forwarded', hint));
+    }
+    const prepared = await this.#prepare(head, origin);
+    if ('reason' in prepared) {
+      socket.end(rawRefusal(prepared), () => socket.destroy());
+      return;
+    }
+    if (socket.destroyed) return;
+    socket.once(
+      'close',
+      this.#register(head, prepared.plan, () => socket.destroy()),
+    );
+    relayUpgrade(socket, rest, { ...prepared, onFailure: (refusal, detail) => refusals.record(origin.target, refusal, detail) });
+  }
+
+  /** Decides under the policy that still holds when everything is ready to send. */
+  async #prepare(head: RequestHead, origin: RequestOrigin): Promise<Prepared | Denied> {
+    const { context, upstreams } = this.#parts;
+    for (;;) {
+      const policy = context.policy();
+      const plan = await planRequest(context, head, origin);
+      if ('reason' in plan) return plan;
+      const dispatcher = await upstreams.pool(origin.target, plan.upstream);
+      if (policy === context.policy()) return { plan, dispatcher };
+    }
+  }
+
+  #register(head: RequestHead, { target, route }: ForwardPlan, abort: (reason: string) => void): () => void {
+    return this.#parts.connections.addExchange({ ...target, method: head.method, target: head.target }, route, abort);
+  }
+}
