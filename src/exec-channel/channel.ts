@@ -8,7 +8,7 @@ import type {
   ExecOptions,
   ExecResult,
 } from '../core/index.ts';
-import { Connection } from './connection.ts';
+import { type ChannelTransport, Connection } from './connection.ts';
 import { copyIn } from './copy-in.ts';
 import { copyOut } from './copy-out.ts';
 import { execBuffered } from './exec-buffered.ts';
@@ -40,9 +40,14 @@ export interface Channel {
 
 /** Gives a channel without connecting; see `Channel`. */
 export function openChannel({ execSocket, identity, signal }: ChannelOptions): Channel {
-  const connections = new Map<BottleUser, Connection>();
-  const connectionOf = (user: BottleUser): Connection => {
-    const connection = connections.get(user) ?? new Connection({ execSocket, identity, user });
+  return openChannelOver((user) => new Connection({ execSocket, identity, user }), signal);
+}
+
+/** As `openChannel`, over another way to run shell programs as a user. */
+export function openChannelOver(connect: (user: BottleUser) => ChannelTransport, signal?: AbortSignal): Channel {
+  const connections = new Map<BottleUser, ChannelTransport>();
+  const connectionOf = (user: BottleUser): ChannelTransport => {
+    const connection = connections.get(user) ?? connect(user);
     connections.set(user, connection);
     return connection;
   };

@@ -1,8 +1,9 @@
 // Scope: one authenticated SSH connection to the bottle's server as one user, opened on demand and again after a loss.
 // Out of scope: what runs on it. Fail-safe direction: a host key that is not the pinned one ends the connection before anything is sent.
 import { createConnection, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ClientChannel, ExecOptions as SshExecOptions } from 'ssh2';
-import { type BottleUser, messageOf, TerokError } from '../core/index.ts';
+import { type BottleUser, isTerokError, messageOf, systemCodeOf, TerokError } from '../core/index.ts';
 import type { ChannelIdentity } from './identity.ts';
 import { SCRIPT_VARIABLE } from './seeds.ts';
 import { MAX_DIRECT_BYTES, splitScript } from './shell-command.ts';
@@ -20,8 +21,13 @@ export interface RunRequest {
 
 /** From the first byte to a session: generous, because a microVM may still be booting. */
 const READY_TIMEOUT_MS = 30_000;
+const MAX_ATTEMPTS = 6;
+const RETRY_MS = 50;
 /** Programs in pieces: more than this is more than Linux takes at once */
 const MAX_SCRIPT_BYTES = 1_900_000;
+
+/** A way to run shell programs in a bottle as one user. SSH is one; a backend may bring another. */
+export type ChannelTransport = Pick<Connection, 'run' | 'onLoss' | 'close'>;
 
 export class Connection {
   readonly #options: ConnectionOptions;
@@ -78,11 +84,23 @@ export class Connection {
 
   #open(): Promise<Client> {
     if (this.#closed) return Promise.reject(channelLost('The channel was closed.'));
-    this.#opening ??= this.#connect().catch((error: unknown) => {
+    this.#opening ??= this.#connectRepeatedly().catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
     return this.#opening;
+  }
+
+  /** A connection that breaks before the session is ready has run nothing, so another attempt is safe: the bottle may just have started again. */
+  async #connectRepeatedly(): Promise<Client> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#connect();
+      } catch (error) {
+        if (this.#closed || attempt === MAX_ATTEMPTS || !isBroken(error)) throw error;
+        await sleep(RETRY_MS);
+      }
+    }
   }
 
   async #connect(): Promise<Client> {
@@ -93,12 +111,17 @@ export class Connection {
     let hostKeyRefused = false;
     const pinned = Buffer.from(this.#options.identity.host.publicKey.split(' ')[1] ?? '', 'base64');
     return await new Promise<Client>((resolve, reject) => {
+      let ready = false;
       const fail = (error: Error): void => {
         socket.destroy();
         reject(this.#explain(error, hostKeyRefused));
-        this.#lose(error.message);
+        if (ready) this.#lose(error.message);
+        ready = false;
       };
-      client.once('ready', () => resolve(client));
+      client.once('ready', () => {
+        ready = true;
+        resolve(client);
+      });
       client.on('error', fail);
       client.on('close', () => fail(new Error('The connection to the bottle ended.')));
       socket.once('error', fail);
@@ -127,7 +150,7 @@ export class Connection {
   }
 
   #explain(error: Error, hostKeyRefused: boolean): TerokError {
-    if (hostKeyRefused) return channelLost('The SSH server showed another host key than the bottle was given.', error);
+    if (hostKeyRefused) return channelLost('The SSH server showed another host key than the bottle was given.');
     if ('level' in error && error.level === 'client-authentication') {
       return new TerokError(
         'NOT_FOUND',
@@ -141,6 +164,15 @@ export class Connection {
     }
     return channelLost(messageOf(error), error);
   }
+}
+
+/** The other side was there and went away, as opposed to a refusal or a socket that does not exist. */
+function isBroken(error: unknown): boolean {
+  if (!isTerokError(error) || error.code !== 'CHANNEL_LOST' || !(error.cause instanceof Error)) return false;
+  return (
+    /lost before handshake|connection to the bottle ended/.test(error.cause.message) ||
+    ['ECONNRESET', 'EPIPE'].includes(systemCodeOf(error.cause) ?? '')
+  );
 }
 
 /** What the server said to a new command, or what became of the connection meanwhile. */
@@ -159,7 +191,8 @@ export function channelLost(reason: string, cause?: unknown): TerokError {
   });
 }
 
-function packScript(script: string): { readonly command: string; readonly variables: Record<string, string> } {
+/** A shell program as what fits into one argument, and the variables that carry the rest. */
+export function packScript(script: string): { readonly command: string; readonly variables: Record<string, string> } {
   const bytes = Buffer.byteLength(script);
   if (bytes <= MAX_DIRECT_BYTES) return { command: script, variables: {} };
   if (bytes > MAX_SCRIPT_BYTES)

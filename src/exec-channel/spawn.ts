@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientChannel } from 'ssh2';
 import { type ExecOptions, messageOf, TerokError } from '../core/index.ts';
-import type { Connection } from './connection.ts';
+import type { ChannelTransport } from './connection.ts';
 import { EXEC_VARIABLE, killScript, signalScript } from './kill-tree.ts';
 import { Marks } from './marks.ts';
 import { startError } from './outcome.ts';
@@ -15,7 +15,7 @@ const KILL_WALL_MS = 3_000;
 const KILL_RETRY_MS = 200;
 
 /** Starts a command and resolves when it runs; every way of not starting is an error. */
-export async function spawnOn(connection: Connection, argv: readonly string[], options: ExecOptions): Promise<SshProcess> {
+export async function spawnOn(connection: ChannelTransport, argv: readonly string[], options: ExecOptions): Promise<SshProcess> {
   const execId = randomBytes(16).toString('hex');
   const marks = new Marks();
   const script = toShellCommand({ argv, cwd: options.cwd, env: { ...options.env, [EXEC_VARIABLE]: execId }, marks });
@@ -68,7 +68,7 @@ async function neverStarted(process: SshProcess): Promise<TerokError> {
 }
 
 /** Sends a signal to the whole tree of a command, by a second command of the same user; never longer than `KILL_WALL_MS`. */
-async function signalTree(connection: Connection, execId: string, name: string): Promise<void> {
+async function signalTree(connection: ChannelTransport, execId: string, name: string): Promise<void> {
   const signal = signalName(name);
   if (!(`SIG${signal}` in constants.signals)) throw new TerokError('USAGE', `There is no signal \`${name}\`.`);
   const script = signal === 'KILL' ? killScript(execId) : signalScript(execId, signal);
@@ -80,7 +80,7 @@ async function signalTree(connection: Connection, execId: string, name: string):
 }
 
 /** True when the script ran to its end, or when there is nobody left to ask. */
-async function runScript(connection: Connection, script: string): Promise<boolean> {
+async function runScript(connection: ChannelTransport, script: string): Promise<boolean> {
   try {
     const ended = await connection.run({ script }, (channel) => endOf(connection, channel));
     return await ended.exited;
@@ -90,7 +90,7 @@ async function runScript(connection: Connection, script: string): Promise<boolea
 }
 
 /** The promise stands in an object, or else awaiting the start would await the end as well. */
-function endOf(connection: Connection, channel: ClientChannel): { readonly exited: Promise<boolean> } {
+function endOf(connection: ChannelTransport, channel: ClientChannel): { readonly exited: Promise<boolean> } {
   const exited = new Promise<boolean>((resolve) => {
     const forget = connection.onLoss(() => resolve(true));
     channel.on('exit', (code: number | null) => {

@@ -31,8 +31,8 @@ export interface TestBottle extends AsyncDisposable {
   /** `podman start` is about to run */
   readonly startedAt: number;
   podman(args: readonly string[]): Promise<PodmanResult>;
-  /** Kills the stand-in of the gateway and starts another one */
-  restartSplice(): Promise<void>;
+  /** Kills the stand-in of the gateway and, after `pauseMs`, starts another one */
+  restartSplice(pauseMs?: number): Promise<void>;
   pid(): Promise<number>;
 }
 
@@ -46,6 +46,8 @@ export interface TestBottleOptions {
   readonly capabilities?: readonly string[];
   readonly alterSeeds?: (seeds: readonly SeedFile[]) => readonly SeedFile[];
   readonly podmanArgs?: readonly string[];
+  /** Makes a bottle whose image lacks the user `agent` */
+  readonly withoutAgent?: boolean;
 }
 
 /** Undefined where test bottles can be made, otherwise the reason why not. */
@@ -73,7 +75,10 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
   await mustPodman([...create, ...hardening, IMAGE, ...INIT_COMMAND]);
   const seeds = channelSeeds(identity);
   const root = (await mustPodman(['mount', name])).stdout.trim();
-  await mustRun(['tar', '-x', '-p', '--numeric-owner', '-C', root], await seedArchive(root, options.alterSeeds?.(seeds) ?? seeds));
+  await mustRun(
+    ['tar', '-x', '-p', '--numeric-owner', '-C', root],
+    await seedArchive(root, options.alterSeeds?.(seeds) ?? seeds, options.withoutAgent === true),
+  );
   await mustPodman(['umount', name]);
   await mustPodman(['init', name]);
   const startedAt = performance.now();
@@ -86,8 +91,9 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
     startedAt,
     podman,
     pid: async () => Number((await mustPodman(['inspect', '-f', '{{.State.Pid}}', name])).stdout),
-    restartSplice: async () => {
+    restartSplice: async (pauseMs = 0) => {
       await end(splice);
+      await sleep(pauseMs);
       await rm(execSocket, { force: true });
       splice = await startSplice(holder, execSocket);
     },
@@ -159,14 +165,14 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /** The seeds and, where the image lacks him, the user `agent` as one tar archive. */
-async function seedArchive(root: string, seeds: readonly SeedFile[]): Promise<Buffer> {
+async function seedArchive(root: string, seeds: readonly SeedFile[], withoutAgent: boolean): Promise<Buffer> {
   const archive = pack();
   const file = (name: string, content: string | Uint8Array, mode: number, uid: number): void => {
     archive.entry({ name: name.slice(1), mode, uid, gid: uid, uname: '', gname: '' }, Buffer.from(content));
   };
   for (const seed of seeds) file(seed.path, seed.content, seed.mode, seed.owner === 'root' ? 0 : 1000);
   const passwd = (await mustRun(['cat', `${root}/etc/passwd`])).stdout;
-  if (!/^agent:/m.test(passwd)) {
+  if (!withoutAgent && !/^agent:/m.test(passwd)) {
     const group = (await mustRun(['cat', `${root}/etc/group`])).stdout;
     file('/etc/passwd', passwd + AGENT, 0o644, 0);
     file('/etc/group', `${group}agent:x:1000:\n`, 0o644, 0);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import fc from 'fast-check';
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { extract } from '../../../src/exec-channel/extract.ts';
 
@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-type Entry = Omit<Headers, 'name'> & { readonly name: string; readonly content?: string };
+type Entry = Omit<Header, 'name'> & { readonly name: string; readonly content?: string };
 const directory = (name: string): Entry => ({ name, type: 'directory', mode: 0o755 });
 const file = (name: string, content = 'x', mode = 0o644): Entry => ({ name, content, mode });
 
