@@ -1,3 +1,4 @@
+export { ApiService } from './api-service.ts';
 export { releaseCgroupNamespace } from './cgroup-namespace.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';

@@ -35,7 +35,7 @@ export function makeBottle(context: BottleContext, plan: BottlePlan, network: Se
     plan,
     network,
     storage,
-    openWay: (signal) => (exec === 'ssh' ? openSshWay(plan, network, signal) : openApiWay(context, storage, signal)),
+    openWay: async () => (exec === 'ssh' ? openSshWay(plan, network) : openApiWay(host, runtimeDir, storage.id)),
     prepare: async (signal) => {
       const options = signal === undefined ? {} : { signal };
       const [{ profile: seccomp }, namespaceInode] = await Promise.all([writeSeccompProfile(runtimeDir), linkNamespace(plan, network)]);
@@ -49,10 +49,8 @@ export function initCommand(exec: ExecKind): readonly string[] {
   return exec === 'ssh' ? INIT_COMMAND : API_INIT_COMMAND;
 }
 
-async function openSshWay(plan: BottlePlan, network: SealedNetwork, signal?: AbortSignal): Promise<BottleWay> {
-  const channel = openChannel({ execSocket: network.execSocket, identity: await loadChannelIdentity(plan.stateDir) });
-  signal?.throwIfAborted();
-  return channel;
+async function openSshWay(plan: BottlePlan, network: SealedNetwork): Promise<BottleWay> {
+  return openChannel({ execSocket: network.execSocket, identity: await loadChannelIdentity(plan.stateDir) });
 }
 
 /** Asks Podman where the record is gone, and writes it again. */

@@ -24,7 +24,7 @@ export interface PodmanBottleInputs {
   readonly network: SealedNetwork;
   readonly storage: ContainerStorage;
   /** Opens the way into the running container; called again after a start */
-  readonly openWay: (signal?: AbortSignal) => Promise<BottleWay>;
+  readonly openWay: () => Promise<BottleWay>;
   /** Prepares the stopped container anew, verified as at its launch */
   readonly prepare: (signal?: AbortSignal) => Promise<void>;
 }
@@ -87,7 +87,7 @@ export class PodmanBottle implements Bottle {
   }
 
   async #waitForAnswer(signal: AbortSignal | undefined): Promise<void> {
-    const way = await this.#openWay(signal);
+    const way = await this.#openWay();
     const { status } = await way.exec(['true'], { cwd: '/', timeoutMs: ANSWER_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
     if (status.kind === 'exited' && status.code === 0) return;
     throw new TerokError('CHANNEL_LOST', `The bottle \`${this.id}\` does not run commands: its first one ended as ${JSON.stringify(status)}.`, { context: { slug: this.id, status } });
@@ -117,19 +117,19 @@ export class PodmanBottle implements Bottle {
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {
-    return (await this.#openWay(options.signal)).exec(argv, this.#withEnv(options));
+    return (await this.#openWay()).exec(argv, this.#withEnv(options));
   }
 
   async spawn(argv: readonly string[], options: ExecOptions = {}): Promise<BottleProcess> {
-    return (await this.#openWay(options.signal)).spawn(argv, this.#withEnv(options));
+    return (await this.#openWay()).spawn(argv, this.#withEnv(options));
   }
 
   async copyIn(source: string, target: string, options: CopyInOptions = {}): Promise<CopyReport> {
-    return (await this.#openWay(options.signal)).copyIn(source, target, options);
+    return (await this.#openWay()).copyIn(source, target, options);
   }
 
   async copyOut(source: string, target: string, options: CopyOutOptions = {}): Promise<CopyReport> {
-    return (await this.#openWay(options.signal)).copyOut(source, target, options);
+    return (await this.#openWay()).copyOut(source, target, options);
   }
 
   logs(options: Cancel & { readonly follow?: boolean } = {}): Promise<Readable> {
@@ -144,8 +144,8 @@ export class PodmanBottle implements Bottle {
     return { ...options, env: { ...this.plan.spec.env, ...options.env } };
   }
 
-  #openWay(signal?: AbortSignal): Promise<BottleWay> {
-    const opening = (this.#way ??= this.#inputs.openWay(signal));
+  #openWay(): Promise<BottleWay> {
+    const opening = (this.#way ??= this.#inputs.openWay());
     // a way that could not be opened is tried anew by the next call
     opening.catch(() => {
       if (this.#way === opening) this.#way = undefined;
