@@ -118,7 +118,7 @@ describe('planAgent', () => {
   it('tells the agent about its branch in the file that it reads', () => {
     for (const [name, file] of [['claude', '/home/agent/.claude/CLAUDE.md'], ['codex', '/home/agent/.codex/AGENTS.md'], ['opencode', '/home/agent/.config/opencode/AGENTS.md']] as const) {
       const instructions = fileOf(plan(name, { facts: { branch: 'terok/fix-it', own: 'Use tabs.' } }), file);
-      expect(instructions).toContain('git push origin HEAD:refs/heads/terok/fix-it');
+      expect(instructions).toContain('`git push`; only the branch `terok/fix-it` can be pushed');
       expect(instructions).toMatch(/Use tabs\.\n$/);
     }
   });
