@@ -41,7 +41,7 @@ module.exports = {
       name: 'through-the-index',
       comment: 'A folder is used through its index.ts.',
       severity: 'error',
-      from: { path: '^src/([^/]+)/', pathNot: '^src/(cli|sidecars)/' },
+      from: { path: '^src/([^/]+)/', pathNot: '^src/(cli|sidecars|vault)/' },
       to: { path: '^src/([^/]+)/', pathNot: ['^src/$1/', '/index\\.js$'] },
     },
     {
@@ -49,7 +49,7 @@ module.exports = {
       comment:
         'As above; the start of the CLI and the memory of a gateway allow single files of core, and src/tasks/api.ts is types alone.',
       severity: 'error',
-      from: { path: '^src/(cli|sidecars)/' },
+      from: { path: '^src/(cli|sidecars|vault)/' },
       to: { path: '^src/([^/]+)/', pathNot: ['^src/$1/', '/index\\.js$', '^src/core/[^/]+\\.js$', '^src/tasks/api\\.js$'] },
     },
     {

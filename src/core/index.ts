@@ -31,10 +31,9 @@ export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } f
 export { RuntimeBackend } from './runtime-backend.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';
-export { HOST_NAME_RULES, type HostNameProblem, type HostNameResult, hostPatternCovers, parseHostName, parseWireHostName } from './resolve/host-name.ts';
-export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './resolve/request-path.ts';
-export { type BottleCa, issuerOf } from './resolve/ca.ts';
-export { type CertificateBuilder, type CertificateIssuer, loadCertificateBuilder } from './resolve/certificate.ts';
+export { HOST_NAME_RULES, type HostNameProblem, type HostNameResult, hostPatternCovers, parseHostName, parseWireHostName } from './host-name.ts';
+export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
+export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
 export { type EnvironmentEntry, type EnvironmentInputs, isOwnedVariable, PromptedSecret, type ResolvedEnvironment, resolveEnvironment } from './resolve/environment.ts';
 export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './resolve/limits.ts';
 export { acquireLoopbackAlias, releaseLoopbackAlias } from './resolve/loopback.ts';

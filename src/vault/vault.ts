@@ -6,7 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { ignoreCodes, makePrivateDir, TerokError } from '../core/index.ts';
+import { ignoreCodes, TerokError } from '../core/errors.ts';
+import { makePrivateDir } from '../core/paths.ts';
 import { Secret } from './secret.ts';
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;

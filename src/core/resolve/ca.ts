@@ -1,12 +1,6 @@
-import { createPrivateKey, createPublicKey, generateKeyPair, X509Certificate } from 'node:crypto';
+import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
-import { type CertificateIssuer, loadCertificateBuilder } from './certificate.ts';
-
-/** A certificate authority of one bottle, both parts as PEM. The key stays on the host, in a file of mode 0600. */
-export interface BottleCa {
-  readonly certificatePem: string;
-  readonly keyPem: string;
-}
+import { type BottleCa, loadCertificateBuilder } from '../certificate.ts';
 
 const DAY_MS = 86_400_000;
 /** A bottle rarely lives for weeks; a leaked trust store entry ends by itself. */
@@ -36,12 +30,6 @@ export async function mintBottleCa(slug: string, now: Date = new Date()): Promis
     { subject, privateKey, publicKey },
   );
   return { certificatePem, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
-}
-
-/** What signing a leaf needs from a CA. */
-export function issuerOf(ca: BottleCa): CertificateIssuer {
-  const subject = new X509Certificate(ca.certificatePem).subject.replace(/^CN=/, '');
-  return { subject, privateKey: createPrivateKey(ca.keyPem), publicKey: createPublicKey(ca.keyPem) };
 }
 
 /** The host's trust roots and the bottle's CA in one PEM file, each certificate once on lines of its own. */

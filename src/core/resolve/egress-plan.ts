@@ -5,10 +5,10 @@
 import { z } from 'zod';
 import type { CredentialInjection, EgressPolicy, Route } from '../egress-policy.ts';
 import { TerokError } from '../errors.ts';
-import { HOST_NAME_RULES, parseHostName } from './host-name.ts';
+import { HOST_NAME_RULES, parseHostName } from '../host-name.ts';
+import { normalisePath } from '../request-path.ts';
 import { privateNetworkProblem } from './private-network.ts';
 import { publicSuffixProblem } from './public-suffix.ts';
-import { normalisePath } from './request-path.ts';
 
 /** Above any real project; bounds the time of one decision. */
 const MAX_ROUTES = 200;

@@ -1,4 +1,5 @@
-export { type BottleCa, combinedBundle, issuerOf, mintBottleCa } from './ca.ts';
+export { type BottleCa, issuerOf } from '../certificate.ts';
+export { combinedBundle, mintBottleCa } from './ca.ts';
 export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes, routeSchema } from './egress-plan.ts';
 export {
   type EnvironmentEntry,

@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { messageOf, systemCodeOf, TerokError } from '../../core/index.ts';
+import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
 
 /** One decision. Further fields are strings and numbers, cut at `MAX_FIELD_LENGTH`; never a secret. */
 export interface AuditEvent {

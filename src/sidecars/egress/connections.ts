@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { EgressPolicy, Route } from '../../core/index.ts';
+import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { decide, decideConnection, type EgressRequest, type EgressTarget } from './decide.ts';
 
 /** More than any build or test run needs; each costs the host a descriptor or two. */

@@ -4,7 +4,7 @@
  * without the right phantom nothing is sent.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
-import type { CredentialInjection } from '../../core/index.ts';
+import type { CredentialInjection } from '../../core/egress-policy.ts';
 import { type Denied, deny } from './decide.ts';
 import { type HeaderList, headerValue } from './headers.ts';
 

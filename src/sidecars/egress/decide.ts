@@ -2,7 +2,9 @@
  * Scope: may this bottle reach this name, port, method and path? Pure: same policy and request, same answer.
  * Out of scope: addresses (`address-guard.ts`), credentials (`credentials.ts`). Fail-safe direction: no matching route is a refusal.
  */
-import { type EgressPolicy, hostPatternCovers, normalisePath, pathPrefixCovers, plainPath, type Route } from '../../core/index.ts';
+import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
+import { hostPatternCovers } from '../../core/host-name.ts';
+import { normalisePath, pathPrefixCovers, plainPath } from '../../core/request-path.ts';
 import type { Refusal, RefusalReason } from './refusal.ts';
 
 /** What a connection is meant for; `name` is canonical (`parseHostName`). */

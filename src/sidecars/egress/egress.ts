@@ -4,7 +4,8 @@
  * with a reason, at once; an error ends the connection.
  */
 import type { Socket } from 'node:net';
-import type { BottleCa, EgressPolicy, Route } from '../../core/index.ts';
+import type { BottleCa } from '../../core/certificate.ts';
+import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import type { AuditLog } from './audit-log.ts';
 import { Connections } from './connections.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';

@@ -2,7 +2,8 @@
  * Scope: one HTTP request from its head to the decision, the credential and the hand-over to the upstream.
  * Out of scope: moving the bytes (`relay.ts`). Fail-safe direction: nothing is sent before the decision is in the audit log.
  */
-import { type EgressPolicy, messageOf, type Route } from '../../core/index.ts';
+import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
 import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressTarget } from './decide.ts';

@@ -8,7 +8,13 @@ import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
-import { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from '../../core/index.ts';
+import {
+  type BottleCa,
+  type CertificateBuilder,
+  type CertificateIssuer,
+  issuerOf,
+  loadCertificateBuilder,
+} from '../../core/certificate.ts';
 import type { EgressTarget } from './decide.ts';
 
 export type FrontRequest = http.IncomingMessage | http2.Http2ServerRequest;

@@ -2,7 +2,7 @@
  * Scope: the one reading of a request's head: method, target, host, framing. Both HTTP versions, all ways in.
  * Out of scope: policy. Fail-safe direction: a head with two possible readings is refused; what goes on is written anew from this.
  */
-import { parseWireHostName } from '../../core/index.ts';
+import { parseWireHostName } from '../../core/host-name.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import type { FrontRequest, RequestOrigin } from './front.ts';
 import { type HeaderList, headerList, headerValue } from './headers.ts';

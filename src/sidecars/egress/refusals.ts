@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { messageOf } from '../../core/index.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import { rawRefusal } from './refusal.ts';

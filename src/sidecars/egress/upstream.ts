@@ -7,7 +7,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { callbackify } from 'node:util';
 import type { Pool } from 'undici';
-import { messageOf, systemCodeOf } from '../../core/index.ts';
+import { messageOf, systemCodeOf } from '../../core/errors.ts';
 import { checkedAddress } from './address-guard.ts';
 import type { EgressTarget } from './decide.ts';
 import type { RefusalReason } from './refusal.ts';

@@ -2,11 +2,17 @@
  * Scope: building X.509 version 3 certificates; node-forge writes the ASN.1, `node:crypto` makes keys and signatures.
  * Out of scope: verifying. Keys are P-256: made in 0.1 ms, and accepted by every TLS library since 2013.
  */
-import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
 import type { asn1 as Asn1Namespace } from 'node-forge';
 
 type Asn1 = typeof Asn1Namespace;
 type Node = Asn1Namespace.Asn1;
+
+/** A certificate authority of one bottle, both parts as PEM. The key stays on the host, in a file of mode 0600. */
+export interface BottleCa {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
 
 export interface CertificateRequest {
   readonly subject: string;
@@ -51,6 +57,12 @@ export async function loadCertificateBuilder(): Promise<CertificateBuilder> {
     const certificate = der.sequence(tbs, signatureAlgorithm(der), der.bits(signature));
     return toPem('CERTIFICATE', Buffer.from(asn1.toDer(certificate).getBytes(), 'latin1'));
   };
+}
+
+/** What signing a leaf needs from a CA. */
+export function issuerOf(ca: BottleCa): CertificateIssuer {
+  const subject = new X509Certificate(ca.certificatePem).subject.replace(/^CN=/, '');
+  return { subject, privateKey: createPrivateKey(ca.keyPem), publicKey: createPublicKey(ca.keyPem) };
 }
 
 /** The key identifier of RFC 5280, 4.2.1.2, method 1, of a P-256 key. */
