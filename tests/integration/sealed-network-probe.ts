@@ -71,7 +71,7 @@ function exchangeTcp(host: string, port: number, message: Buffer): Promise<Buffe
     const framed = dnsPacket.streamEncode(dnsPacket.decode(message));
     const socket = createConnection({ host, port }, () => socket.write(framed));
     socket.setTimeout(WAIT_MS, () => resolve('no answer'));
-    socket.once('data', (chunk) => {
+    socket.once('data', (chunk: Buffer) => {
       resolve(chunk.subarray(2));
       socket.destroy();
     });

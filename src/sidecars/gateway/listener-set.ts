@@ -61,7 +61,7 @@ function receiveAll(helper: ChildProcess, count: number, receive: (spec: Listene
     const stderr = collectStderr(helper);
     let received = 0;
     helper.once('error', (error) => fail(error.message));
-    helper.once('exit', (code, signal) => fail(`the helper ended with ${signal ?? code}${stderr() === '' ? '' : ` (${stderr()})`}`));
+    helper.once('close', (code, signal) => fail(`the helper ended with ${signal ?? code}${stderr() === '' ? '' : ` (${stderr()})`}`));
     helper.on('message', (message: HelperMessage, handle) => {
       if (message.kind === 'failed') return fail(message.reason);
       if (!(handle instanceof Server) && !(handle instanceof UdpSocket)) return fail(`no socket came for ${specKey(message.spec)}`);
@@ -93,6 +93,7 @@ function spawnHelper({ holder, rootless }: NamespaceEntrance, specs: readonly Li
     process.execPath,
     '--max-semi-space-size=1',
     entryPoint(import.meta.url, 'listener-helper'),
+    String(process.pid),
     namespace,
     JSON.stringify(specs),
   ];

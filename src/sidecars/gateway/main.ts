@@ -33,6 +33,7 @@ try {
 }
 
 async function run(): Promise<void> {
+  assertOwnKeeper();
   recordOwnProcess(files.process);
   const holder = await waitForHolder();
   const listeners = new GatewayListeners({ holder, rootless: plan.namespaceLauncher.length > 0 }, plan);
@@ -70,11 +71,19 @@ async function waitForHolder(): Promise<ProcessIdentity> {
   }
 }
 
-/** Ends with the bottle's network, and replaces a keeper that was killed. */
+/** A gateway whose keeper ended meanwhile belongs to nobody, and another one may be starting. */
+function assertOwnKeeper(): void {
+  if (recordedProcess(files.keeper)?.pid === process.ppid) return;
+  process.stderr.write('This gateway was not started by the keeper of its network.\n');
+  process.exit(EXIT.crashed);
+}
+
+/** Ends with the bottle's network, makes way for another gateway that took its place, and replaces a keeper that was killed. */
 function watch(holder: ProcessIdentity): void {
   let parent = process.ppid;
   setInterval(() => {
     if (!isAlive(holder)) process.exit(EXIT.clean);
+    if (recordedProcess(files.process)?.pid !== process.pid) process.exit(EXIT.crashed);
     if (process.ppid === parent) return;
     parent = process.ppid;
     if (recordedProcess(files.keeper) === undefined) startKeeper(files, process.pid);

@@ -22,23 +22,29 @@ export function recordOwnProcess(file: string): void {
   rmSync(temporary, { force: true });
 }
 
-/** Ends a process and waits until it is gone: asks first where `graceMs` is not 0, then kills. */
-export async function endProcess(identity: ProcessIdentity | undefined, graceMs = 0): Promise<void> {
-  if (identity === undefined) return;
-  if (graceMs > 0) {
-    signalProcess(identity, 'SIGTERM');
-    if (await hasVanished(identity, graceMs)) return;
+/** Ends processes, each with the group that it leads, and waits until they are gone: asks first, kills after `graceMs`. */
+export async function endProcesses(identities: readonly (ProcessIdentity | undefined)[], graceMs: number): Promise<void> {
+  const alive = identities.filter((identity) => identity !== undefined);
+  for (const [signal, withinMs] of [
+    ['SIGTERM', graceMs],
+    ['SIGKILL', VANISH_MS],
+  ] as const) {
+    for (const identity of alive) signalProcess(identity, signal);
+    const vanished = await Promise.all(alive.map((identity) => hasVanished(identity, withinMs)));
+    if (!vanished.includes(false)) return;
   }
-  signalProcess(identity, 'SIGKILL');
-  await hasVanished(identity, VANISH_MS);
 }
 
+/** A group cannot belong to somebody else while the process that leads it lives. */
 function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isAlive(identity)) return;
-  try {
-    process.kill(identity.pid, signal);
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ESRCH') throw error;
+  for (const target of [-identity.pid, identity.pid]) {
+    try {
+      process.kill(target, signal);
+    } catch (error) {
+      // No such group (the process leads none), or the process has just ended
+      if (systemCodeOf(error) !== 'ESRCH') throw error;
+    }
   }
 }
 

@@ -6,12 +6,20 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { rm, rmdir, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { helperEnvironment, ignoreCodes, makePrivateDir, type SealedNetwork, withLock, writeStateFile } from '../../core/index.ts';
+import {
+  helperEnvironment,
+  identifyProcess,
+  ignoreCodes,
+  makePrivateDir,
+  type SealedNetwork,
+  withLock,
+  writeStateFile,
+} from '../../core/index.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import { linkNamespace, startHolder } from './holder.ts';
 import { startKeeper } from './keeper.ts';
 import { type NetworkDirs, type NetworkFiles, networkFiles } from './network-files.ts';
-import { endProcess, recordedProcess } from './process-record.ts';
+import { endProcesses, recordedProcess } from './process-record.ts';
 import { askStatus, waitUntilReady } from './readiness.ts';
 import { HOLDER_SCRIPT, KEEPER_SCRIPT } from './scripts.ts';
 
@@ -68,7 +76,7 @@ export async function closeSealedNetwork(dirs: NetworkDirs): Promise<void> {
   if (existsSync(files.dir)) {
     await withLock(files.lock, async () => {
       await endGateway(files);
-      await endProcess(recordedProcess(files.holder));
+      await endProcesses([recordedProcess(files.holder)], 0);
       await rm(files.dir, { recursive: true, force: true });
     });
   }
@@ -105,8 +113,7 @@ async function startHolderOrEnd(plan: GatewayPlan, files: NetworkFiles, keeper: 
   try {
     await startHolder(files, plan.namespaceLauncher);
   } catch (error) {
-    keeper.kill('SIGKILL');
-    await endGateway(files);
+    await endProcesses([keeper.pid === undefined ? undefined : identifyProcess(keeper.pid), recordedProcess(files.process)], GRACE_MS);
     throw error;
   }
 }
@@ -115,10 +122,9 @@ function describe(files: NetworkFiles, ready: Promise<void>): SealedNetwork {
   return { namespacePath: files.namespace, execSocket: files.execSocket, ready };
 }
 
-/** First the keeper, which would start the gateway again. */
+/** The keeper leads the group in which its gateway runs, so a gateway that it has just started ends too. */
 async function endGateway(files: NetworkFiles): Promise<void> {
-  await endProcess(recordedProcess(files.keeper));
-  await endProcess(recordedProcess(files.process), GRACE_MS);
+  await endProcesses([recordedProcess(files.keeper), recordedProcess(files.process)], GRACE_MS);
 }
 
 /** A gateway whose keeper was killed makes a new one within a moment. */

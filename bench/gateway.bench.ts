@@ -1,0 +1,91 @@
+/*
+ * Measures the gateway of one bottle and prints JSON: time from the call to the namespace and to `ready`, memory at rest, DNS round
+ * trip inside the sealed network. Needs root. `node bench/gateway.bench.ts [rounds]`
+ */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { mintBottleCa } from '../src/core/resolve/ca.ts';
+import { closeSealedNetwork, type GatewayPlan, openSealedNetwork, sealedNetworkStatus } from '../src/sidecars/gateway/index.ts';
+
+const ROUNDS = Number(process.argv[2] ?? 10);
+const DNS_CLIENT = fileURLToPath(new URL('gateway-dns-client.ts', import.meta.url));
+
+const root = mkdtempSync(path.join(tmpdir(), 'terok-bench-gateway-'));
+try {
+  console.log(JSON.stringify(await measure(await makePlan()), null, 2));
+} finally {
+  rmSync(root, { recursive: true, force: true });
+}
+
+async function makePlan(): Promise<GatewayPlan> {
+  const ca = await mintBottleCa('bench');
+  writeFileSync(path.join(root, 'ca.pem'), ca.certificatePem, { mode: 0o600 });
+  writeFileSync(path.join(root, 'key.pem'), ca.keyPem, { mode: 0o600 });
+  const dirs = { stateDir: path.join(root, 'state'), runtimeDir: path.join(root, 'run'), vaultDir: path.join(root, 'vault') };
+  const route = { name: 'bench', hosts: ['example.com'], ports: [80, 443], mode: 'inspect' as const };
+  return {
+    version: 1,
+    slug: 'bench',
+    project: 'bench',
+    namespaceLauncher: [],
+    ...dirs,
+    ca: { certificate: path.join(root, 'ca.pem'), key: path.join(root, 'key.pem') },
+    policy: { version: 1, routes: [route] },
+  };
+}
+
+async function measure(plan: GatewayPlan): Promise<unknown> {
+  const namespaceMs: number[] = [];
+  const readyMs: number[] = [];
+  const closeMs: number[] = [];
+  let memory: unknown;
+  let dnsMs: unknown;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const began = performance.now();
+    const network = await openSealedNetwork(plan, { compileCacheDir: path.join(root, 'compile-cache') });
+    namespaceMs.push(performance.now() - began);
+    await network.ready;
+    readyMs.push(performance.now() - began);
+    if (round === ROUNDS - 1) {
+      dnsMs = await measureDns(network.namespacePath);
+      memory = memoryOf((await sealedNetworkStatus(plan)).detail?.pid ?? 0);
+    }
+    const closing = performance.now();
+    await closeSealedNetwork(plan);
+    closeMs.push(performance.now() - closing);
+  }
+  return {
+    node: process.version,
+    firstReadyMs: readyMs[0],
+    namespaceMs: summary(namespaceMs),
+    readyMs: summary(readyMs),
+    closeMs: summary(closeMs),
+    memory,
+    dnsMs,
+  };
+}
+
+async function measureDns(namespace: string): Promise<unknown> {
+  const { stdout } = await promisify(execFile)('nsenter', [`--net=${namespace}`, '--', process.execPath, DNS_CLIENT]);
+  return summary(JSON.parse(stdout) as number[]);
+}
+
+function memoryOf(pid: number): unknown {
+  const field = (file: string, name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/${file}`, 'utf8'))?.[1]) / 1_024;
+  return {
+    rssMiB: field('status', 'VmRSS'),
+    proportionalMiB: field('smaps_rollup', 'Pss'),
+    anonymousMiB: field('smaps_rollup', 'Anonymous'),
+  };
+}
+
+function summary(values: readonly number[]): { p50: number; p95: number; min: number; max: number } {
+  const sorted = values.toSorted((left, right) => left - right);
+  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+  return { p50: at(0.5), p95: at(0.95), min: at(0), max: at(1) };
+}
