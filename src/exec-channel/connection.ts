@@ -1,6 +1,6 @@
 // Scope: one authenticated SSH connection to the bottle's server as one user, opened on demand and again after a loss.
 // Out of scope: what runs on it. Fail-safe direction: a host key that is not the pinned one ends the connection before anything is sent.
-import { createConnection, type Socket } from 'node:net';
+import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ClientChannel, ExecOptions as SshExecOptions } from 'ssh2';
 import { type BottleUser, isTerokError, messageOf, systemCodeOf, TerokError } from '../core/index.ts';
@@ -104,9 +104,14 @@ export class Connection {
   }
 
   async #connect(): Promise<Client> {
-    const { Client: SshClient } = await loadSsh2();
-    const client = new SshClient();
     const socket = createConnection(this.#options.execSocket);
+    // the bottle starts its server while the library loads here; an early error is told once somebody listens
+    let early: Error | undefined;
+    socket.once('error', (error) => (early = error));
+    const { Client: SshClient } = await loadSsh2();
+    if (early !== undefined) throw channelLost(early.message, early);
+    if (this.#closed) socket.destroy();
+    const client = new SshClient();
     this.#client = client;
     let hostKeyRefused = false;
     const pinned = Buffer.from(this.#options.identity.host.publicKey.split(' ')[1] ?? '', 'base64');
@@ -126,7 +131,7 @@ export class Connection {
       client.on('close', () => fail(new Error('The connection to the bottle ended.')));
       socket.once('error', fail);
       client.connect({
-        sock: socket as Socket,
+        sock: socket,
         username: this.#options.user,
         privateKey: this.#options.identity.client.privateKey,
         authHandler: ['publickey'],

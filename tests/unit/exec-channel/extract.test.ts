@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-type Entry = Omit<Header, 'name'> & { readonly name: string; readonly content?: string };
+type Entry = Partial<Omit<Header, 'name'>> & { readonly name: string; readonly content?: string };
 const directory = (name: string): Entry => ({ name, type: 'directory', mode: 0o755 });
 const file = (name: string, content = 'x', mode = 0o644): Entry => ({ name, content, mode });
 
