@@ -1,10 +1,13 @@
 // `npm run quickstart [-- REPOSITORY]`: installs what is missing, builds, makes the base image, and runs a task on a real
 // repository in a bottle, without any account. The repository is the given one, or a small one that is made for this.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { text as readAll } from 'node:stream/consumers';
 import { build } from './build.mjs';
 import { runOrFail, runShown, toolEnvironment } from './run-step.mjs';
 import { ROOT, reportFailure, SetupError, setUp } from './setup.mjs';
@@ -38,7 +41,7 @@ echo "== what this bottle cannot reach"
 attempt() { what=$1; shift; if "$@" >/dev/null 2>&1; then echo "REACHED  $what"; exit 1; else echo "no way   $what"; fi; }
 attempt "a web site (example.com)" curl -sS --max-time 5 https://example.com
 attempt "an address (192.0.2.1)" curl -sS --max-time 5 http://192.0.2.1
-attempt "the host's loopback (ssh)" sh -c 'exec 3<>/dev/tcp/127.0.0.1/22'
+attempt "a server on the host's loopback" curl -sS --max-time 5 "http://127.0.0.1:$HOST_PORT"
 attempt "the directory of the repository on the host" ls "$HOST_DIRECTORY"
 attempt "root" sh -c '[ "$(id -u)" = 0 ] || sudo -n true'
 `;
@@ -54,7 +57,7 @@ try {
   const given = process.argv.slice(2).find((argument) => !argument.startsWith('-'));
   const repository = given === undefined ? makeRepository() : path.resolve(given);
   heading(`Running a task on ${repository}`);
-  const slug = runTask(repository, given === undefined ? FIX : SURVEY);
+  const slug = await runTask(repository, given === undefined ? FIX : SURVEY);
   heading(`The commit that came out (terok diff ${slug})`);
   terok('diff', slug);
   explain(slug, repository);
@@ -73,27 +76,24 @@ function makeRepository() {
 }
 
 /** Runs the task with its output shown, and gives its name. */
-function runTask(repository, work) {
+async function runTask(repository, work) {
   if (!existsSync(path.join(repository, '.git'))) throw new SetupError(`${repository} is no git repository.`);
-  const [program, ...args] = [
-    ...TEROK,
-    'run',
-    repository,
-    '--json',
-    '-e',
-    `HOST_DIRECTORY=${repository}`,
-    '--',
-    'bash',
-    '-c',
-    `${work}${PROBE}`,
-  ];
-  // With --json, what the task prints comes on standard error, and the outcome on standard output.
-  const result = spawnSync(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], env: toolEnvironment(), encoding: 'utf8' });
-  if (result.error) throw result.error;
-  if (result.status !== 0) throw new SetupError(`The task failed with ${result.status}: ${result.stdout.trim()}`);
-  const outcome = JSON.parse(result.stdout);
-  if (outcome.commits.length !== 1) throw new SetupError(`The task made ${outcome.commits.length} commits; one was expected.`);
-  return outcome.slug;
+  // A real server on this machine, so that it means something when the bottle cannot reach it.
+  const server = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const facts = ['-e', `HOST_DIRECTORY=${repository}`, '-e', `HOST_PORT=${server.address().port}`];
+    // With --json, what the task prints comes on standard error, and the outcome on standard output.
+    const [program, ...args] = [...TEROK, 'run', repository, '--json', ...facts, '--', 'bash', '-c', `${work}${PROBE}`];
+    const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'], env: toolEnvironment() });
+    const [text, [status]] = await Promise.all([readAll(child.stdout), once(child, 'close')]);
+    if (status !== 0) throw new SetupError(`The task failed with ${status}: ${text.trim()}`);
+    const outcome = JSON.parse(text);
+    if (outcome.commits.length !== 1) throw new SetupError(`The task made ${outcome.commits.length} commits; one was expected.`);
+    return outcome.slug;
+  } finally {
+    server.close();
+  }
 }
 
 function explain(slug, repository) {

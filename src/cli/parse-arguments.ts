@@ -17,8 +17,8 @@ export interface CommonInput {
 export function parseArguments(argv: readonly string[]): ParsedCommand {
   const name = commandNameOf(argv);
   const spec = specOf(name);
-  const { before, after } = splitAtDashes(argv.slice(name.split(' ').length), spec);
-  const command = commanderOf(name, spec);
+  const { before, after, hasDashes } = splitAtDashes(argv.slice(name.split(' ').length), spec);
+  const command = commanderOf(name, spec, !hasDashes);
   try {
     command.parse(before, { from: 'user' });
   } catch (error) {
@@ -44,9 +44,14 @@ function commandNameOf(argv: readonly string[]): CommandName {
 }
 
 /** What follows the first `--` belongs to the command that is to be run, never to terok. */
-function splitAtDashes(argv: readonly string[], spec: CommandSpec): { readonly before: string[]; readonly after: string[] } {
+function splitAtDashes(
+  argv: readonly string[],
+  spec: CommandSpec,
+): { readonly before: string[]; readonly after: string[]; readonly hasDashes: boolean } {
   const dashes = hasRest(spec) ? argv.indexOf('--') : -1;
-  return dashes === -1 ? { before: [...argv], after: [] } : { before: argv.slice(0, dashes), after: argv.slice(dashes + 1) };
+  return dashes === -1
+    ? { before: [...argv], after: [], hasDashes: false }
+    : { before: argv.slice(0, dashes), after: argv.slice(dashes + 1), hasDashes: true };
 }
 
 function hintFor(name: CommandName, error: CommanderError): string {
@@ -58,7 +63,7 @@ function hasRest(spec: CommandSpec): boolean {
   return Object.values(spec.arguments).some((argument) => argument.kind === 'rest');
 }
 
-function commanderOf(name: CommandName, spec: CommandSpec): Command {
+function commanderOf(name: CommandName, spec: CommandSpec, commandMayFollow: boolean): Command {
   const command = new Command(name)
     .helpOption(false)
     .exitOverride()
@@ -70,7 +75,7 @@ function commanderOf(name: CommandName, spec: CommandSpec): Command {
     const made = new Argument(argument.kind === 'rest' ? `[${label}...]` : `[${label}]`, argument.description);
     command.addArgument(argument.choices === undefined ? made : made.choices(argument.choices));
   }
-  if (name === 'exec') command.passThroughOptions();
+  if (name === 'exec' && commandMayFollow) command.passThroughOptions();
   for (const [key, option] of Object.entries({ ...spec.options, ...COMMON_OPTIONS })) command.addOption(commanderOption(key, option));
   return command;
 }

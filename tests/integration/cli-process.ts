@@ -1,5 +1,5 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -20,14 +20,14 @@ export class CliHome {
   constructor() {
     this.env = { PATH: process.env['PATH'], HOME: process.env['HOME'], NO_COLOR: '1' };
     for (const name of ['config', 'data', 'state', 'cache', 'runtime']) {
-      const dir = path.join(this.root, name.slice(0, 1));
+      const dir = path.join(this.root, name.slice(0, 2));
       mkdirSync(dir, { mode: 0o700 });
       this.env[`TEROK_${name.toUpperCase()}_DIR`] = dir;
     }
   }
 
   get configDir(): string {
-    return path.join(this.root, 'c');
+    return path.join(this.root, 'co');
   }
 
   start(
@@ -48,6 +48,10 @@ export class CliHome {
   }
 
   remove(): void {
+    // Where the host's cgroups need it, terok keeps a mount namespace of its own in the runtime directory.
+    for (const mount of ['ru/ns/mnt', 'ru/ns']) {
+      if (existsSync(path.join(this.root, mount))) spawnSync('umount', ['-l', path.join(this.root, mount)]);
+    }
     rmSync(this.root, { recursive: true, force: true });
   }
 }

@@ -35,6 +35,13 @@ test('exec leaves the options of its command alone', () => {
   });
 });
 
+test('with --, the options of exec may come after the task', () => {
+  expect(parseArguments(['exec', 'shop', '-e', 'A=1', '--', 'ls', '-e']).input).toMatchObject({
+    arguments: { task: 'shop', command: ['ls', '-e'] },
+    options: { env: ['A=1'] },
+  });
+});
+
 test('a prompt may begin with a hyphen', () => {
   expect(parseArguments(['run', '-p', '-']).input.options).toMatchObject({ prompt: '-' });
   expect(parseArguments(['run', '--prompt=--help']).input.options).toMatchObject({ prompt: '--help' });
