@@ -5,12 +5,12 @@
 import { constants, type Stats } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { type CopyInOptions, type CopyOutOptions, type CopyReport, ignoreCodes, systemCodeOf, TerokError } from '../../core/index.ts';
 import { resolveInRoot } from './bottle-path.ts';
 
 const DEFAULT_MAX_BYTES = 2 * 1024 ** 3;
 const DEFAULT_MAX_ENTRIES = 200_000;
+const CHUNK_BYTES = 1024 * 1024;
 
 interface CopyRequest<T> {
   readonly source: string;
@@ -84,15 +84,15 @@ async function copyEntry(source: string, target: string, info: Stats, copy: Copy
 async function copyFile(source: string, target: string, copy: Copy): Promise<void> {
   await using input = await openRegular(source);
   await using output = await open(target, 'wx', 0o600);
-  const counted = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of chunks) {
-      copy.bytes += chunk.length;
-      if (copy.bytes > copy.maxBytes) throw new TerokError('COPY_REFUSED', `The copy has more than ${copy.maxBytes} bytes.`);
-      yield chunk;
-    }
-  };
-  const stream = input.createReadStream({ autoClose: false, highWaterMark: 1024 * 1024 });
-  await pipeline(stream, counted, output.createWriteStream({ autoClose: false }), copy.signal === undefined ? {} : { signal: copy.signal });
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  for (;;) {
+    copy.signal?.throwIfAborted();
+    const { bytesRead } = await input.read(chunk);
+    if (bytesRead === 0) break;
+    copy.bytes += bytesRead;
+    if (copy.bytes > copy.maxBytes) throw new TerokError('COPY_REFUSED', `The copy has more than ${copy.maxBytes} bytes.`);
+    await output.writeFile(chunk.subarray(0, bytesRead));
+  }
   await output.chmod((await input.stat()).mode & 0o777);
   copy.files += 1;
 }
