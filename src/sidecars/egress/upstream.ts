@@ -188,10 +188,9 @@ function connectTo(address: string, port: number, timeoutMs: number): Promise<ne
   });
 }
 
-/** What the host trusts: Node's roots, the operating system's, and what the user added. */
+/** What the host trusts: the operating system's roots, or Node's own where it has none, and what the user added. */
 function trustedRoots(extraPem: string | undefined): string[] {
-  return [
-    ...new Set([...tls.getCACertificates('default'), ...tls.getCACertificates('system')]),
-    ...(extraPem === undefined ? [] : [extraPem]),
-  ];
+  const system = tls.getCACertificates('system');
+  const roots = system.length > 0 ? system : tls.getCACertificates('bundled');
+  return [...roots, ...tls.getCACertificates('extra'), ...(extraPem === undefined ? [] : [extraPem])];
 }
