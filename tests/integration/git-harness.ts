@@ -23,9 +23,15 @@ export function gitIn(directory: string, args: readonly string[], env: Record<st
   };
   const base = { PATH: process.env.PATH ?? '', HOME: path.join(directory, '..'), GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C', ...identity };
   return new Promise((resolve) => {
-    execFile('git', ['-C', directory, ...args], { env: { ...base, ...env }, maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 255, stdout, stderr });
-    });
+    const child = execFile(
+      'git',
+      ['-C', directory, ...args],
+      { env: { ...base, ...env }, maxBuffer: 64 * 1024 ** 2 },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 255, stdout, stderr });
+      },
+    );
+    child.stdin?.end();
   });
 }
 

@@ -39,6 +39,11 @@ async function fetchBranch({ slug, source, repository }: { slug: string; source:
   const before = await resolveRevision(source, ref);
   const tip = await resolveRevision(repository, ref);
   if (before !== undefined && before === tip) return;
+  if (before !== undefined && tip !== undefined && !(await isAncestor(repository, before, tip))) {
+    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` in \`${source}\` holds commits that the task's branch does not.`, {
+      hint: `Rename yours (\`git branch -m terok/${slug} NAME\`) and apply again.`,
+    });
+  }
   const args = [
     'fetch',
     '--quiet',
@@ -67,10 +72,10 @@ async function fetchBranch({ slug, source, repository }: { slug: string; source:
       hint: `Switch to another branch, or run \`git pull ${repository} ${ref}\`.`,
     });
   }
-  if (stderr.includes('non-fast-forward') || stderr.includes('rejected')) {
-    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` in \`${source}\` holds commits that the task's branch does not.`, {
-      hint: `Rename yours (\`git branch -m terok/${slug} NAME\`) and apply again.`,
-    });
-  }
   throw new TerokError('GIT_FAILED', `The commits could not be fetched into \`${source}\`: ${stderr.split('\n').slice(-3).join('\n')}`);
+}
+
+/** Also false where the repository does not have the first commit. */
+async function isAncestor(repository: string, ancestor: string, commit: string): Promise<boolean> {
+  return (await git(repository, ['merge-base', '--is-ancestor', ancestor, commit], { accept: [1, 128] })).exitCode === 0;
 }

@@ -2,8 +2,8 @@
 export const LIMITS = {
   /** Bytes of one push on the wire; also `receive.maxInputSize`. Far above a day's work, far below a disk */
   pushBytes: 2 * 1024 ** 3,
-  /** Bytes of one negotiation after decompression: 50 bytes for each of 300 000 known commits */
-  negotiationBytes: 16 * 1024 ** 2,
+  /** Bytes of one negotiation after decompression: 50 for each of 160 000 known commits; below the 10 MiB that git itself buffers */
+  negotiationBytes: 8 * 1024 ** 2,
   /** Bytes of all packs of one task's repository, beside those of its project */
   repositoryBytes: 8 * 1024 ** 3,
   /** Packs of one task's repository, one for each push: more make every look-up slow */
