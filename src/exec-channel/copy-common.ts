@@ -9,7 +9,7 @@ export function assertBottlePath(path: string): void {
     throw new TerokError('USAGE', `A path in a bottle is absolute and not the root; got \`${path}\`.`);
 }
 
-/** The last bytes that the program printed to stderr; reads stdout away where `stdout` is not wanted. */
+/** The last bytes that the program prints to stderr, when it has ended. */
 export async function readTail(process: BottleProcess): Promise<string> {
   let tail = Buffer.alloc(0);
   for await (const chunk of process.stderr as AsyncIterable<Buffer>) tail = Buffer.concat([tail, chunk]).subarray(-MAX_TAIL_BYTES);

@@ -52,6 +52,7 @@ export async function copyIn(channel: Channel, { source, target, options }: Copy
   signal?.addEventListener('abort', stop, { once: true });
   void process.exited.then(() => signal?.removeEventListener('abort', stop));
   const tail = readTail(process);
+  process.stdout.resume();
   const report = await send(process, first.value, entries);
   const status = await process.exited;
   if (status.kind === 'exited' && status.code === EXISTS)

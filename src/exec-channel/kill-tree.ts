@@ -1,5 +1,6 @@
 // Scope: ends or signals everything that one command started in the bottle, also what left its session or was adopted by PID 1.
-// Out of scope: a process that cleaned its environment and was adopted by PID 1 before the kill; it ends with the bottle.
+// Out of scope: a process that cleaned its environment and was adopted by PID 1 before the kill, and a command that holds every
+// process that the bottle may have (the kill is itself a process); both end with the bottle.
 // Fail-safe direction: the kill's wall time is bounded by the caller; the command counts as ended even where the bottle does not answer.
 import { quote } from './shell-command.ts';
 
