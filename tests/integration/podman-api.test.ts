@@ -6,10 +6,13 @@ import { type Bottle, resolvePaths } from '../../src/core/index.ts';
 import { makeTestNetwork, type TestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost } from './podman-fixture/test-bottle.ts';
 
-const found = process.getuid?.() === 0 ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason: 'rootful Podman needs root' };
-if ('reason' in found) console.warn(`podman-api: skipped, ${found.reason}`);
+const found =
+  process.getuid?.() === 0
+    ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
+    : { reason: 'rootful Podman needs root' };
+const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 
-describe.skipIf('reason' in found)('a bottle whose image has no SSH server', () => {
+describe.skipIf('reason' in found)(`a bottle whose image has no SSH server${why}`, () => {
   const reference = 'localhost/terok-podman-test:no-ssh';
   let dir: string;
   let host: TestHost;
@@ -39,8 +42,10 @@ describe.skipIf('reason' in found)('a bottle whose image has no SSH server', () 
     expect((await bottle.exec(['test', '-e', '/usr/sbin/sshd'])).status).toEqual({ kind: 'exited', code: 1 });
   });
 
-  it('runs commands with exit code, both outputs and the bottle\'s environment', async () => {
-    const result = await bottle.exec(['sh', '-c', 'echo out; echo err >&2; printf %s "$GREETING $EXTRA"; exit 7'], { env: { EXTRA: 'a\nb\'"' } });
+  it("runs commands with exit code, both outputs and the bottle's environment", async () => {
+    const result = await bottle.exec(['sh', '-c', 'echo out; echo err >&2; printf %s "$GREETING $EXTRA"; exit 7'], {
+      env: { EXTRA: 'a\nb\'"' },
+    });
     expect(result.status).toEqual({ kind: 'exited', code: 7 });
     expect(result.stdout.toString()).toBe('out\nhello a\nb\'"');
     expect(result.stderr.toString()).toBe('err\n');
@@ -95,7 +100,9 @@ describe.skipIf('reason' in found)('a bottle whose image has no SSH server', () 
 
   it('runs twenty commands at once', async () => {
     const results = await Promise.all(Array.from({ length: 20 }, (_, index) => bottle.exec(['sh', '-c', `exit ${index}`])));
-    expect(results.map(({ status }) => (status.kind === 'exited' ? status.code : -1))).toEqual(Array.from({ length: 20 }, (_, index) => index));
+    expect(results.map(({ status }) => (status.kind === 'exited' ? status.code : -1))).toEqual(
+      Array.from({ length: 20 }, (_, index) => index),
+    );
   });
 
   it('stops and starts', async () => {

@@ -7,10 +7,13 @@ import { CALLS, programOfThe32BitDoor, SOCKETS } from './podman-fixture/kernel-p
 import { makeTestNetwork, type TestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost } from './podman-fixture/test-bottle.ts';
 
-const found = process.getuid?.() === 0 ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason: 'rootful Podman needs root' };
-if ('reason' in found) console.warn(`podman-hardening: skipped, ${found.reason}`);
+const found =
+  process.getuid?.() === 0
+    ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
+    : { reason: 'rootful Podman needs root' };
+const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 
-describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
+describe.skipIf('reason' in found)(`what a rootful bottle may do${why}`, () => {
   let host: TestHost;
   let network: TestNetwork;
   let bottle: Bottle;
@@ -30,7 +33,19 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
 
   /** The same command in a container with nothing taken away, to see that it can work at all on this machine. */
   const inPlainContainer = async (argv: readonly string[], options: readonly string[] = []): Promise<string> => {
-    const common = ['run', '--rm', '--pull=never', '--network', 'none', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--security-opt', 'seccomp=unconfined'];
+    const common = [
+      'run',
+      '--rm',
+      '--pull=never',
+      '--network',
+      'none',
+      '--ulimit',
+      'nofile=1024:1024',
+      '--ulimit',
+      'nproc=1024:1024',
+      '--security-opt',
+      'seccomp=unconfined',
+    ];
     return (await host.podman.run([...common, ...options, host.image, ...argv])).stdout.toString();
   };
 
@@ -53,12 +68,13 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
   it.each(['AF_ALG', 'AF_VSOCK', 'AF_PACKET', 'NETLINK_UEVENT', 'NETLINK_AUDIT'] as const)('refuses sockets of %s', async (family) => {
     const control = await inPlainContainer(SOCKETS[family], ['--cap-add', 'all']);
     expect(['ok', '93', '97']).toContain(control);
-    if (control !== 'ok') console.warn(`${family}: this kernel has none (${control}), so the refusal proves nothing here`);
     expect(await outputOf(bottle, SOCKETS[family], { user: 'root' })).toMatch(family.startsWith('NETLINK') ? /^93$/ : /^97$/);
   });
 
   it('has a kernel on which at least one refused socket would open', async () => {
-    const controls = await Promise.all([SOCKETS.AF_PACKET, SOCKETS.NETLINK_UEVENT].map((argv) => inPlainContainer(argv, ['--cap-add', 'all'])));
+    const controls = await Promise.all(
+      [SOCKETS.AF_PACKET, SOCKETS.NETLINK_UEVENT].map((argv) => inPlainContainer(argv, ['--cap-add', 'all'])),
+    );
     expect(controls).toContain('ok');
   });
 
@@ -66,15 +82,19 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
     expect(['ok', '97']).toContain(await outputOf(bottle, SOCKETS[family]));
   });
 
-  it.each(['unshareUser', 'cloneUser', 'keyctl', 'addKey', 'nameToHandle'] as const)('refuses the call %s, which works in a plain container', async (name) => {
-    expect(await inPlainContainer(CALLS[name], ['--cap-add', 'all'])).toMatch(/ok$/);
-    expect(await outputOf(bottle, CALLS[name], { user: 'root' })).toMatch(/^1$/);
-    expect(await outputOf(bottle, CALLS[name])).toMatch(/^1$/);
-  });
+  it.each(['unshareUser', 'cloneUser', 'keyctl', 'addKey', 'nameToHandle'] as const)(
+    'refuses the call %s, which works in a plain container',
+    async (name) => {
+      expect(await inPlainContainer(CALLS[name], ['--cap-add', 'all'])).toMatch(/ok$/);
+      expect(await outputOf(bottle, CALLS[name], { user: 'root' })).toMatch(/^1$/);
+      expect(await outputOf(bottle, CALLS[name])).toMatch(/^1$/);
+    },
+  );
 
   it.each(['ioUringSetup', 'userfaultfd'] as const)('refuses the call %s', async (name) => {
     const control = await inPlainContainer(CALLS[name], ['--cap-add', 'all']);
-    if (control !== 'ok') console.warn(`${name}: this kernel or host refuses it anyway (${control})`);
+    // a host may refuse it to everybody; then the same answer proves nothing, and is required all the same
+    expect(control).toMatch(/^(ok|1|38)$/);
     expect(await outputOf(bottle, CALLS[name], { user: 'root' })).toBe('1');
   });
 
@@ -96,7 +116,23 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
       await writeFile(file, programOfThe32BitDoor());
       await chmod(file, 0o755);
       await bottle.copyIn(file, '/tmp/door');
-      const control = await host.podman.run(['run', '--rm', '--pull=never', '--network', 'none', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--security-opt', 'seccomp=unconfined', '--volume', `${file}:/door:ro`, host.image, '/door']);
+      const control = await host.podman.run([
+        'run',
+        '--rm',
+        '--pull=never',
+        '--network',
+        'none',
+        '--ulimit',
+        'nofile=1024:1024',
+        '--ulimit',
+        'nproc=1024:1024',
+        '--security-opt',
+        'seccomp=unconfined',
+        '--volume',
+        `${file}:/door:ro`,
+        host.image,
+        '/door',
+      ]);
       expect(control.exitCode).toBe(42);
       expect((await bottle.exec(['/tmp/door'])).status.kind).toBe('signalled');
     } finally {
@@ -107,23 +143,31 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
   it('knows only its own resolver and itself', async () => {
     expect(await outputOf(bottle, ['cat', '/etc/resolv.conf'])).toBe('nameserver 198.18.0.1\n');
     const hosts = await outputOf(bottle, ['cat', '/etc/hosts']);
-    expect(hosts.trim().split('\n').map((line) => line.split(' ')[0])).toEqual(['127.0.0.1', '::1']);
+    expect(
+      hosts
+        .trim()
+        .split('\n')
+        .map((line) => line.split(' ')[0]),
+    ).toEqual(['127.0.0.1', '::1']);
     expect((await outputOf(bottle, ['hostname'])).trim()).toBe(bottle.id);
   });
 
-  it('has no mount from the host but Podman\'s own two small files', async () => {
+  it("has no mount from the host but Podman's own two small files", async () => {
     const mounts = (await outputOf(bottle, ['cat', '/proc/self/mountinfo'])).trim().split('\n');
     const ofDisks = mounts.filter((line) => / - (ext4|xfs|btrfs|zfs) /.test(line)).map((line) => line.split(' ')[4]);
     expect(ofDisks.toSorted()).toEqual(['/etc/hostname', '/run/.containerenv']);
   });
 
-  it('gives the agent the bottle\'s environment and nothing of the host\'s', async () => {
-    const names = (await outputOf(bottle, ['env'])).trim().split('\n').map((line) => line.split('=')[0]);
+  it("gives the agent the bottle's environment and nothing of the host's", async () => {
+    const names = (await outputOf(bottle, ['env']))
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')[0]);
     expect(await outputOf(bottle, ['sh', '-c', 'printf %s "$GREETING"'])).toBe('hello');
     expect(names.filter((name) => /XDG|TEROK_STATE|CONTAINERS|GITHUB|npm_/.test(name ?? ''))).toEqual([]);
   });
 
-  it('keeps the environment off the container\'s configuration', async () => {
+  it("keeps the environment off the container's configuration", async () => {
     const { stdout } = await host.podman.run(['container', 'inspect', bottle.plan.runtimeName]);
     expect(stdout.toString()).not.toContain('GREETING');
   });
@@ -136,7 +180,11 @@ describe.skipIf('reason' in found)('what a rootful bottle may do', () => {
     expect((await outputOf(bottle, ['sh', '-c', 'ulimit -n'])).trim()).toBe('2048');
     const hungry = await bottle.exec(['perl', '-e', '$x = "a" x (400 * 1024 * 1024); print length $x']);
     expect(hungry.stdout.toString()).toBe('');
-    const forks = await bottle.exec(['perl', '-e', 'my $n = 0; for (1 .. 400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } $n++ } print $n']);
+    const forks = await bottle.exec([
+      'perl',
+      '-e',
+      'my $n = 0; for (1 .. 400) { my $p = fork; last unless defined $p; if (!$p) { sleep 5; exit } $n++ } print $n',
+    ]);
     expect(Number(forks.stdout.toString())).toBeLessThan(150);
   });
 });

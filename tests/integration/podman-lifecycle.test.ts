@@ -7,8 +7,11 @@ import { isTerokError, resolvePaths, TerokError } from '../../src/core/index.ts'
 import { makeTestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost, withBottle } from './podman-fixture/test-bottle.ts';
 
-const found = process.getuid?.() === 0 ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason: 'rootful Podman needs root' };
-if ('reason' in found) console.warn(`podman-lifecycle: skipped, ${found.reason}`);
+const found =
+  process.getuid?.() === 0
+    ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
+    : { reason: 'rootful Podman needs root' };
+const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 const image = 'image' in found ? found.image : '';
 
 async function failureOf(work: Promise<unknown>): Promise<TerokError> {
@@ -20,7 +23,7 @@ async function failureOf(work: Promise<unknown>): Promise<TerokError> {
   throw new Error(`expected a TerokError, got ${String(error)}`);
 }
 
-describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
+describe.skipIf('reason' in found)(`the life of a rootful bottle${why}`, () => {
   let host: TestHost;
 
   beforeAll(async () => {
@@ -36,7 +39,8 @@ describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
     await host?.[Symbol.asyncDispose]();
   });
 
-  const conmonOf = async (name: string): Promise<number> => Number(await readFile((await host.podman.call('inspect', ['inspect', '--format', '{{.ConmonPidFile}}', name])).trim(), 'utf8'));
+  const conmonOf = async (name: string): Promise<number> =>
+    Number(await readFile((await host.podman.call('inspect', ['inspect', '--format', '{{.ConmonPidFile}}', name])).trim(), 'utf8'));
 
   it('tells of each phase in turn, and seals before the first process', async () => {
     const plan = await host.plan();
@@ -51,7 +55,9 @@ describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
       },
     });
     expect(phases).toEqual(['created: created', 'sealed: initialized']);
-    expect(await outputOf(bottle, ['sh', '-c', 'cat ~/.seed; stat -c " %U %a" ~/.seed; stat -c "%U %a" ~'])).toBe('from the host agent 640\nagent 755\n');
+    expect(await outputOf(bottle, ['sh', '-c', 'cat ~/.seed; stat -c " %U %a" ~/.seed; stat -c "%U %a" ~'])).toBe(
+      'from the host agent 640\nagent 755\n',
+    );
     expect(await host.backend.list()).toEqual([{ id: plan.spec.slug, status: 'running' }]);
     await bottle[Symbol.asyncDispose]();
     await host.backend.remove(plan.spec.slug);
@@ -153,10 +159,12 @@ describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
     expect(await host.backend.list()).toEqual([]);
   });
 
-  it('refuses a network that is the host\'s own', async () => {
+  it("refuses a network that is the host's own", async () => {
     const plan = await host.plan();
     await using network = await makeTestNetwork(plan);
-    const error = await failureOf(host.launch(plan, { ...network, namespacePath: `/proc/${process.pid}/ns/net`, [Symbol.asyncDispose]: async () => undefined }));
+    const error = await failureOf(
+      host.launch(plan, { ...network, namespacePath: `/proc/${process.pid}/ns/net`, [Symbol.asyncDispose]: async () => undefined }),
+    );
     expect(error.code).toBe('REFUSED');
     expect(error.message).toContain('network of the host');
     expect(await host.backend.list()).toEqual([]);
@@ -185,7 +193,18 @@ describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
     try {
       await writeFile(path.join(dir, 'Containerfile'), `FROM ${image}\n`);
       const name = 'io.podman.annotations.checkpoint.runtime.name=crun';
-      await host.podman.call('build', ['build', '--network', 'none', '--annotation', name, '--file', path.join(dir, 'Containerfile'), '--tag', reference, dir]);
+      await host.podman.call('build', [
+        'build',
+        '--network',
+        'none',
+        '--annotation',
+        name,
+        '--file',
+        path.join(dir, 'Containerfile'),
+        '--tag',
+        reference,
+        dir,
+      ]);
       const plan = await host.plan({ image: reference });
       await using network = await makeTestNetwork(plan);
       const error = await failureOf(host.launch(plan, network));
@@ -207,7 +226,20 @@ describe.skipIf('reason' in found)('the life of a rootful bottle', () => {
     await writeFile(conf, `[containers]\nvolumes = ["${dir}/shared:/host-files"]\nenv = [\n  "LEAK=1",\n]\n`);
     try {
       await using opened = await openTestHost({ image, env: { CONTAINERS_CONF: conf } });
-      const plain = await opened.podman.run(['run', '--rm', '--pull=never', '--network', 'none', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', image, 'cat', '/host-files/secret']);
+      const plain = await opened.podman.run([
+        'run',
+        '--rm',
+        '--pull=never',
+        '--network',
+        'none',
+        '--ulimit',
+        'nofile=1024:1024',
+        '--ulimit',
+        'nproc=1024:1024',
+        image,
+        'cat',
+        '/host-files/secret',
+      ]);
       expect(plain.stdout.toString()).toBe('of the host');
       const plan = await opened.plan();
       await using network = await makeTestNetwork(plan);

@@ -8,8 +8,11 @@ import { findTestImage, openTestHost } from './podman-fixture/test-bottle.ts';
 
 const reason = await whyNoRootlessUser();
 const found = reason === undefined ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason };
-if ('reason' in found) console.warn(`podman-rootless: skipped, ${found.reason}`);
-const hybrid = await stat('/sys/fs/cgroup/unified').then(() => true, () => false);
+const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
+const hybrid = await stat('/sys/fs/cgroup/unified').then(
+  () => true,
+  () => false,
+);
 
 const fixture = (user: RootlessUser, name: string): string => path.join(user.repository, 'tests/integration/podman-fixture', name);
 
@@ -23,7 +26,7 @@ interface Report {
   readonly left: readonly unknown[];
 }
 
-describe.skipIf('reason' in found)('a rootless bottle', () => {
+describe.skipIf('reason' in found)(`a rootless bottle${why}`, () => {
   let user: RootlessUser;
   let report: Report;
 
@@ -77,8 +80,12 @@ describe.skipIf('reason' in found)('a rootless bottle', () => {
   });
 });
 
-describe.skipIf(reason !== undefined)('the probe of a user', () => {
-  const probe = async (user: RootlessUser, options: Parameters<RootlessUser['run']>[1] = {}, search: string = process.env.PATH ?? ''): Promise<ProbeReport> => {
+describe.skipIf(reason !== undefined)(`the probe of a user${why}`, () => {
+  const probe = async (
+    user: RootlessUser,
+    options: Parameters<RootlessUser['run']>[1] = {},
+    search: string = process.env.PATH ?? '',
+  ): Promise<ProbeReport> => {
     const result = await user.run(['env', `PATH=${search}`, user.node, fixture(user, 'probe-program.ts')], options);
     if (result.exitCode !== 0) throw new Error(result.stderr.toString());
     return JSON.parse(result.stdout.toString()) as ProbeReport;

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { chown, mkdir, mkdtemp, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
 import { ensureCgroupNamespace } from '../../src/backends/oci/cgroup-namespace.ts';
+import { releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
 import { type RunResult, run, runOrThrow } from '../../src/core/index.ts';
 
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
@@ -17,19 +17,34 @@ export interface RootlessUser extends AsyncDisposable {
   readonly repository: string;
   readonly node: string;
   /** Runs a program as the user, in a mount namespace without the cgroup2 directory of a hybrid host */
-  run(argv: readonly string[], options?: { readonly input?: Uint8Array; readonly timeoutMs?: number; readonly env?: Readonly<Record<string, string>>; readonly hostMounts?: boolean }): Promise<RunResult>;
+  run(
+    argv: readonly string[],
+    options?: {
+      readonly input?: Uint8Array;
+      readonly timeoutMs?: number;
+      readonly env?: Readonly<Record<string, string>>;
+      readonly hostMounts?: boolean;
+    },
+  ): Promise<RunResult>;
 }
 
 /** Undefined where rootless users can be made, otherwise the reason why not. */
 export async function whyNoRootlessUser(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'making a user needs root';
-  const tools = await Promise.all(['useradd', 'newuidmap', 'setpriv', 'podman'].map(async (name) => ({ name, found: (await run(['sh', '-c', `command -v ${name}`])).exitCode === 0 })));
+  const tools = await Promise.all(
+    ['useradd', 'newuidmap', 'setpriv', 'podman'].map(async (name) => ({
+      name,
+      found: (await run(['sh', '-c', `command -v ${name}`])).exitCode === 0,
+    })),
+  );
   const missing = tools.filter(({ found }) => !found).map(({ name }) => name);
   return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`;
 }
 
 /** Makes a user; `subordinateIds: false` leaves him without a range. */
-export async function createRootlessUser(options: { readonly subordinateIds?: boolean; readonly storageDriver?: 'overlay' | 'vfs' } = {}): Promise<RootlessUser> {
+export async function createRootlessUser(
+  options: { readonly subordinateIds?: boolean; readonly storageDriver?: 'overlay' | 'vfs' } = {},
+): Promise<RootlessUser> {
   const name = `trk${randomBytes(4).toString('hex')}`;
   const home = await mkdtemp('/var/tmp/terok-rootless-');
   await runOrThrow(['useradd', '--no-create-home', '--home-dir', home, '--shell', '/bin/bash', name]);
@@ -47,9 +62,19 @@ export async function createRootlessUser(options: { readonly subordinateIds?: bo
   const repository = await mkdtemp('/var/tmp/terok-repository-');
   await runOrThrow(['mount', '--bind', REPOSITORY, repository]);
   await runOrThrow(['mount', '-o', 'remount,bind,ro', repository]);
-  const hybrid = await stat('/sys/fs/cgroup/unified').then((entry) => entry.isDirectory(), () => false);
+  const hybrid = await stat('/sys/fs/cgroup/unified').then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
   const enter = hybrid ? ['nsenter', `--mount=${await ensureCgroupNamespace(helperDir)}`, '--'] : [];
-  const env = { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', HOME: home, USER: name, LOGNAME: name, XDG_RUNTIME_DIR: runtime, LANG: 'C.UTF-8' };
+  const env = {
+    PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: home,
+    USER: name,
+    LOGNAME: name,
+    XDG_RUNTIME_DIR: runtime,
+    LANG: 'C.UTF-8',
+  };
   const asUser = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--inh-caps=-all', '--bounding-set=-sys_resource', '--'];
   return {
     name,
@@ -77,7 +102,11 @@ interface Account {
   readonly helperDir: string;
 }
 
-async function removeUser({ name, uid, home, repository, helperDir }: Account, asUser: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+async function removeUser(
+  { name, uid, home, repository, helperDir }: Account,
+  asUser: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
   await run([...asUser, 'podman', 'system', 'reset', '--force'], { cwd: '/', env });
   await run(['pkill', '-KILL', '-U', String(uid)]);
   await releaseCgroupNamespace(helperDir);

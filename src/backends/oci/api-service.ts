@@ -41,7 +41,7 @@ export class ApiService {
   async #open(): Promise<Docker> {
     const { launcher, binary, env } = this.#host;
     await makePrivateDir(path.dirname(this.#socket));
-    const [file = binary, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${this.#socket}`];
+    const [file, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${this.#socket}`] as const;
     const child = spawn(file, args, { cwd: '/', env, detached: true, stdio: 'ignore' });
     child.unref();
     this.#child = child;
@@ -50,7 +50,11 @@ export class ApiService {
     const deadline = Date.now() + START_TIMEOUT_MS;
     while (!(await answers(this.#socket))) {
       if (failure !== undefined || child.exitCode !== null || Date.now() > deadline) {
-        throw new TerokError('RUNTIME_FAILED', `Podman's API service did not start${failure === undefined ? '.' : `: ${messageOf(failure)}`}`, { hint: 'Run `podman system service --time 5` in a shell and read what it says.' });
+        throw new TerokError(
+          'RUNTIME_FAILED',
+          `Podman's API service did not start${failure === undefined ? '.' : `: ${messageOf(failure)}`}`,
+          { hint: 'Run `podman system service --time 5` in a shell and read what it says.' },
+        );
       }
       await sleep(5);
     }
@@ -74,7 +78,11 @@ async function connect(socketPath: string): Promise<Docker> {
   const docker = new Client({ socketPath });
   const modem = docker.modem as { dial(options: DialOptions, callback: unknown): void };
   const dial = modem.dial.bind(modem);
-  modem.dial = (options, callback) => dial(options.path.includes('/resize?') ? { ...options, statusCodes: { ...options.statusCodes, [RESIZE_OK_STATUS]: true } } : options, callback);
+  modem.dial = (options, callback) =>
+    dial(
+      options.path.includes('/resize?') ? { ...options, statusCodes: { ...options.statusCodes, [RESIZE_OK_STATUS]: true } } : options,
+      callback,
+    );
   return docker;
 }
 

@@ -9,7 +9,9 @@ export type ConfTables = ReadonlyMap<string, ReadonlyMap<string, string>>;
 export function defaultConfFiles(env: NodeJS.ProcessEnv, uid: number): string[] {
   const home = env.XDG_CONFIG_HOME ?? (env.HOME === undefined ? undefined : path.join(env.HOME, '.config'));
   const user = uid === 0 || home === undefined ? [] : [path.join(home, 'containers/containers.conf')];
-  return env.CONTAINERS_CONF === undefined ? ['/usr/share/containers/containers.conf', '/etc/containers/containers.conf', ...user] : [env.CONTAINERS_CONF];
+  return env.CONTAINERS_CONF === undefined
+    ? ['/usr/share/containers/containers.conf', '/etc/containers/containers.conf', ...user]
+    : [env.CONTAINERS_CONF];
 }
 
 export async function readConfFiles(files: readonly string[]): Promise<ConfTables> {
@@ -47,7 +49,9 @@ export function mergeConf(...layers: readonly ConfTables[]): ConfTables {
 }
 
 export function formatConf(tables: ConfTables): string {
-  return [...tables].map(([table, entries]) => `[${table}]\n${[...entries].map(([key, value]) => `${key} = ${value}\n`).join('')}`).join('\n');
+  return [...tables]
+    .map(([table, entries]) => `[${table}]\n${[...entries].map(([key, value]) => `${key} = ${value}\n`).join('')}`)
+    .join('\n');
 }
 
 /** Arrays may span lines; strings and comments may hold brackets. */

@@ -1,7 +1,16 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { helperEnvironment, ignoreCodes, messageOf, type RunOptions, run, TerokError, writePrivateFile, writeStateFile } from '../../core/index.ts';
+import {
+  helperEnvironment,
+  ignoreCodes,
+  messageOf,
+  type RunOptions,
+  run,
+  TerokError,
+  writePrivateFile,
+  writeStateFile,
+} from '../../core/index.ts';
 import { ensureCgroupNamespace } from './cgroup-namespace.ts';
 import { defaultConfFiles, formatConf, mergeConf, parseConf, readConfFiles } from './containers-conf.ts';
 import { classifyFailure } from './failure.ts';
@@ -45,9 +54,13 @@ const QUESTION_TIMEOUT_MS = 20_000;
  * Prepares the way Podman is started and learns what it can do. `podman info` takes a quarter of a second, so the answer is kept in
  * the runtime directory for as long as Podman and its configuration files stay the same.
  */
-export async function prepareInvocation(inputs: HostInputs, options: Pick<RunOptions, 'signal'> = {}): Promise<{ invocation: Invocation; facts: PodmanFacts }> {
+export async function prepareInvocation(
+  inputs: HostInputs,
+  options: Pick<RunOptions, 'signal'> = {},
+): Promise<{ invocation: Invocation; facts: PodmanFacts }> {
   const { machine, runtimeDir, binary, env } = inputs;
-  const launcher = machine.cgroups === 'hybrid' && machine.uid === 0 ? ['nsenter', `--mount=${await ensureCgroupNamespace(runtimeDir)}`, '--'] : [];
+  const launcher =
+    machine.cgroups === 'hybrid' && machine.uid === 0 ? ['nsenter', `--mount=${await ensureCgroupNamespace(runtimeDir)}`, '--'] : [];
   const key = await cacheKey(inputs);
   const cacheFile = path.join(runtimeDir, 'podman-host.json');
   const cached = await readCache(cacheFile);
@@ -84,7 +97,12 @@ async function cacheKey({ binary, env, machine }: HostInputs): Promise<string> {
 }
 
 async function askVersion(invocation: Invocation, options: Pick<RunOptions, 'signal'>): Promise<string> {
-  const result = await run([...invocation.launcher, invocation.binary, '--version'], { ...options, env: invocation.env, cwd: '/', timeoutMs: QUESTION_TIMEOUT_MS });
+  const result = await run([...invocation.launcher, invocation.binary, '--version'], {
+    ...options,
+    env: invocation.env,
+    cwd: '/',
+    timeoutMs: QUESTION_TIMEOUT_MS,
+  });
   const version = /version (\d+\.\d+\.\d+\S*)/.exec(result.stdout.toString('utf8'))?.[1];
   if (result.exitCode === 0 && version !== undefined) return version;
   throw classifyFailure('say its version', result.stderr.toString('utf8'), { binary: invocation.binary });
@@ -103,8 +121,14 @@ const infoSchema = z.object({
 });
 
 async function askFacts(invocation: Invocation, options: Pick<RunOptions, 'signal'>): Promise<PodmanFacts> {
-  const result = await run([...invocation.launcher, invocation.binary, 'info', '--format', 'json'], { ...options, env: invocation.env, cwd: '/', timeoutMs: QUESTION_TIMEOUT_MS });
-  if (result.exitCode !== 0) throw classifyFailure('describe itself (`podman info`)', result.stderr.toString('utf8'), { binary: invocation.binary });
+  const result = await run([...invocation.launcher, invocation.binary, 'info', '--format', 'json'], {
+    ...options,
+    env: invocation.env,
+    cwd: '/',
+    timeoutMs: QUESTION_TIMEOUT_MS,
+  });
+  if (result.exitCode !== 0)
+    throw classifyFailure('describe itself (`podman info`)', result.stderr.toString('utf8'), { binary: invocation.binary });
   try {
     const { host, store, version } = infoSchema.parse(JSON.parse(result.stdout.toString('utf8')));
     return {
@@ -120,7 +144,10 @@ async function askFacts(invocation: Invocation, options: Pick<RunOptions, 'signa
       seccomp: host.security.seccompEnabled,
     };
   } catch (error) {
-    throw new TerokError('BACKEND_UNAVAILABLE', `\`podman info\` answered something that terok does not understand: ${messageOf(error)}`, { hint: 'Check that `podman info --format json` works in a shell.', cause: error });
+    throw new TerokError('BACKEND_UNAVAILABLE', `\`podman info\` answered something that terok does not understand: ${messageOf(error)}`, {
+      hint: 'Check that `podman info --format json` works in a shell.',
+      cause: error,
+    });
   }
 }
 

@@ -10,7 +10,13 @@ const SUBID_FLOOR = 65_534;
 /** Reasons why an installed Podman cannot work here, found without starting it. */
 export async function findHostProblems(machine: Machine, env: NodeJS.ProcessEnv): Promise<readonly ProbeFinding[]> {
   if (machine.uid === 0) return [];
-  const problems = await Promise.all([hybridCgroups(machine), userNamespaces(), idMapTools(env), subordinateIds('/etc/subuid', machine.uid), subordinateIds('/etc/subgid', machine.uid)]);
+  const problems = await Promise.all([
+    hybridCgroups(machine),
+    userNamespaces(),
+    idMapTools(env),
+    subordinateIds('/etc/subuid', machine.uid),
+    subordinateIds('/etc/subgid', machine.uid),
+  ]);
   return problems.filter((problem) => problem !== undefined);
 }
 
@@ -24,16 +30,27 @@ async function hybridCgroups(machine: Machine): Promise<ProbeFinding | undefined
 }
 
 async function userNamespaces(): Promise<ProbeFinding | undefined> {
-  const [most, allowed] = await Promise.all([readNumber('/proc/sys/user/max_user_namespaces'), readNumber('/proc/sys/kernel/unprivileged_userns_clone')]);
+  const [most, allowed] = await Promise.all([
+    readNumber('/proc/sys/user/max_user_namespaces'),
+    readNumber('/proc/sys/kernel/unprivileged_userns_clone'),
+  ]);
   if (most !== 0 && allowed !== 0) return undefined;
   const setting = most === 0 ? 'user.max_user_namespaces=15000' : 'kernel.unprivileged_userns_clone=1';
-  return { code: 'USERNS_UNAVAILABLE', message: 'The kernel lets unprivileged users make no user namespaces, which rootless Podman needs.', fix: `Let root run \`sysctl -w ${setting}\`.` };
+  return {
+    code: 'USERNS_UNAVAILABLE',
+    message: 'The kernel lets unprivileged users make no user namespaces, which rootless Podman needs.',
+    fix: `Let root run \`sysctl -w ${setting}\`.`,
+  };
 }
 
 async function idMapTools(env: NodeJS.ProcessEnv): Promise<ProbeFinding | undefined> {
   const tools = await Promise.all(['newuidmap', 'newgidmap'].map((name) => findProgram(name, env.PATH)));
   if (tools.every((tool) => tool !== undefined)) return undefined;
-  return { code: 'NEWUIDMAP_MISSING', message: 'The programs `newuidmap` and `newgidmap` were not found in PATH.', fix: 'Install them, for example with `apt-get install uidmap` (Debian, Ubuntu) or `dnf install shadow-utils` (Fedora).' };
+  return {
+    code: 'NEWUIDMAP_MISSING',
+    message: 'The programs `newuidmap` and `newgidmap` were not found in PATH.',
+    fix: 'Install them, for example with `apt-get install uidmap` (Debian, Ubuntu) or `dnf install shadow-utils` (Fedora).',
+  };
 }
 
 async function subordinateIds(file: string, uid: number): Promise<ProbeFinding | undefined> {

@@ -17,7 +17,9 @@ export function createImageStore(host: () => Promise<PodmanHost>): ImageStore {
   const require = async (reference: string, options?: CallOptions): Promise<StoredImage> => {
     const image = await inspectImage(await host(), reference, options);
     if (image !== undefined) return image;
-    throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist though it was just made.`, { hint: 'Run the command again.' });
+    throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist though it was just made.`, {
+      hint: 'Run the command again.',
+    });
   };
   return {
     inspect: async (reference, options) => inspectImage(await host(), reference, options),
@@ -41,9 +43,13 @@ export function createImageStore(host: () => Promise<PodmanHost>): ImageStore {
       return require(options.reference, options);
     },
     async list(label, options) {
-      const ids = (await call('list images', ['images', '--quiet', '--no-trunc', '--filter', `label=${label}`], options)).split('\n').filter((line) => line !== '');
+      const ids = (await call('list images', ['images', '--quiet', '--no-trunc', '--filter', `label=${label}`], options))
+        .split('\n')
+        .filter((line) => line !== '');
       const unique = [...new Set(ids)];
-      return unique.length === 0 ? [] : parseImages(await call('describe images', ['image', 'inspect', ...unique], options)).map(({ image }) => image);
+      return unique.length === 0
+        ? []
+        : parseImages(await call('describe images', ['image', 'inspect', ...unique], options)).map(({ image }) => image);
     },
     remove: async (reference, options) => removeImage(await host(), reference, options),
   };
@@ -77,7 +83,9 @@ function loadedReference(output: string, file: string): string {
   const found = [...output.matchAll(/^Loaded images?(?:\(s\))?: (.+)$/gm)].map((match) => (match[1] ?? '').trim());
   const [only] = found;
   if (only !== undefined && found.length === 1 && !only.includes(',')) return only;
-  throw new TerokError('IMAGE_UNAVAILABLE', `\`${file}\` holds ${found.length === 0 ? 'no image' : 'several images'}.`, { hint: 'Use an archive with exactly one image.' });
+  throw new TerokError('IMAGE_UNAVAILABLE', `\`${file}\` holds ${found.length === 0 ? 'no image' : 'several images'}.`, {
+    hint: 'Use an archive with exactly one image.',
+  });
 }
 
 async function pullWithRetries(host: PodmanHost, source: string, options: CallOptions): Promise<void> {
@@ -86,7 +94,8 @@ async function pullWithRetries(host: PodmanHost, source: string, options: CallOp
     try {
       await host.call(`pull the image \`${source}\``, ['pull', '--quiet', source], { timeoutMs: TRANSFER_TIMEOUT_MS, ...cancel(options) });
     } catch (error) {
-      if (error instanceof Error && /manifest unknown|denied|unauthorized|not found|invalid reference/i.test(error.message)) throw new AbortError(error);
+      if (error instanceof Error && /manifest unknown|denied|unauthorized|not found|invalid reference/i.test(error.message))
+        throw new AbortError(error);
       throw error;
     }
   };
@@ -97,7 +106,20 @@ async function pullWithRetries(host: PodmanHost, source: string, options: CallOp
 async function buildImage(host: PodmanHost, options: BuildImageOptions): Promise<void> {
   const labels = Object.entries(options.labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]);
   const context = path.resolve(options.contextDir);
-  const argv = ['build', '--network', 'none', '--pull=never', '--http-proxy=false', '--layers=false', '--file', path.join(context, 'Containerfile'), '--tag', options.reference, ...labels, context];
+  const argv = [
+    'build',
+    '--network',
+    'none',
+    '--pull=never',
+    '--http-proxy=false',
+    '--layers=false',
+    '--file',
+    path.join(context, 'Containerfile'),
+    '--tag',
+    options.reference,
+    ...labels,
+    context,
+  ];
   const child = host.stream(argv, cancel(options));
   const tail = new LastLines();
   const note = (line: string): void => {

@@ -3,7 +3,16 @@ export { releaseCgroupNamespace } from './cgroup-namespace.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';
 export { createImageStore } from './image-store.ts';
-export { type ContainerDescription, type ImageDescription, LABELS, parseContainer, parseContainerList, parseImages, parsePodmanJson, toStatus } from './inspect.ts';
+export {
+  type ContainerDescription,
+  type ImageDescription,
+  LABELS,
+  parseContainer,
+  parseContainerList,
+  parseImages,
+  parsePodmanJson,
+  toStatus,
+} from './inspect.ts';
 export type { Machine } from './machine.ts';
 export { type OciConfig, ociConfigSchema } from './oci-config.ts';
 export { createPodmanHost, examinePodmanHost, type HostExamination, type PodmanHost, type PodmanHostOptions } from './podman-host.ts';

@@ -9,18 +9,31 @@ export function parsePodmanJson<T>(what: string, text: string, schema: z.ZodType
   try {
     return schema.parse(JSON.parse(text));
   } catch (error) {
-    throw new TerokError('RUNTIME_FAILED', `Podman described ${what} in a form that terok does not understand: ${messageOf(error).slice(0, 500)}`, { cause: error });
+    throw new TerokError(
+      'RUNTIME_FAILED',
+      `Podman described ${what} in a form that terok does not understand: ${messageOf(error).slice(0, 500)}`,
+      { cause: error },
+    );
   }
 }
 
-const stringMap = z.record(z.string(), z.string()).nullish().transform((map) => map ?? {});
+const stringMap = z
+  .record(z.string(), z.string())
+  .nullish()
+  .transform((map) => map ?? {});
 
 const containerSchema = z.object({
   Id: z.string(),
   Name: z.string(),
   Image: z.string(),
   OCIConfigPath: z.string().optional(),
-  State: z.object({ Status: z.string(), Pid: z.number(), ExitCode: z.number(), OOMKilled: z.boolean().optional(), Error: z.string().nullish() }),
+  State: z.object({
+    Status: z.string(),
+    Pid: z.number(),
+    ExitCode: z.number(),
+    OOMKilled: z.boolean().optional(),
+    Error: z.string().nullish(),
+  }),
   Config: z.object({ Labels: stringMap }),
   GraphDriver: z.object({ Name: z.string(), Data: stringMap }),
 });

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-const namedList = z.array(z.string()).nullish().transform((list) => list ?? []);
+const namedList = z
+  .array(z.string())
+  .nullish()
+  .transform((list) => list ?? []);
 
 /** The parts of an OCI runtime configuration (`config.json`) that decide what a container may do. Everything else must be absent or harmless. */
 export const ociConfigSchema = z.object({
@@ -17,7 +20,9 @@ export const ociConfigSchema = z.object({
   }),
   root: z.object({ path: z.string() }),
   hostname: z.string().nullish(),
-  mounts: z.array(z.object({ destination: z.string(), type: z.string().nullish(), source: z.string().nullish(), options: namedList })).nullish(),
+  mounts: z
+    .array(z.object({ destination: z.string(), type: z.string().nullish(), source: z.string().nullish(), options: namedList }))
+    .nullish(),
   hooks: z.record(z.string(), z.unknown()).nullish(),
   annotations: z.record(z.string(), z.string()).nullish(),
   linux: z.object({

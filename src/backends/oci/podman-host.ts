@@ -29,7 +29,9 @@ export interface PodmanHost extends Invocation {
   stream(args: readonly string[], options?: { readonly signal?: AbortSignal }): StreamingPodman;
 }
 
-export type HostExamination = { readonly host: PodmanHost; readonly problems: readonly [] } | { readonly problems: readonly [ProbeFinding, ...ProbeFinding[]] };
+export type HostExamination =
+  | { readonly host: PodmanHost; readonly problems: readonly [] }
+  | { readonly problems: readonly [ProbeFinding, ...ProbeFinding[]] };
 
 /**
  * Finds Podman and prepares what it needs here: a private mount namespace on hosts with hybrid cgroups, a private containers.conf
@@ -39,10 +41,14 @@ export async function createPodmanHost(options: PodmanHostOptions): Promise<Podm
   const examination = await examinePodmanHost(options);
   if ('host' in examination) return examination.host;
   const [first] = examination.problems;
-  throw new TerokError('BACKEND_UNAVAILABLE', `Podman cannot be used here: ${examination.problems.map((problem) => problem.message).join(' ')}`, {
-    context: { findings: examination.problems },
-    hint: first.fix,
-  });
+  throw new TerokError(
+    'BACKEND_UNAVAILABLE',
+    `Podman cannot be used here: ${examination.problems.map((problem) => problem.message).join(' ')}`,
+    {
+      context: { findings: examination.problems },
+      hint: first.fix,
+    },
+  );
 }
 
 /** As `createPodmanHost`, with every reason as data. Throws only where the call was aborted. */
@@ -93,7 +99,11 @@ const MISSING: ProbeFinding = {
 };
 
 function tooOld(version: string): ProbeFinding {
-  return { code: 'PODMAN_TOO_OLD', message: `Podman ${version} is older than ${PODMAN_FLOOR}.`, fix: `Install Podman ${PODMAN_FLOOR} or newer.` };
+  return {
+    code: 'PODMAN_TOO_OLD',
+    message: `Podman ${version} is older than ${PODMAN_FLOOR}.`,
+    fix: `Install Podman ${PODMAN_FLOOR} or newer.`,
+  };
 }
 
 function broken(error: unknown): ProbeFinding {

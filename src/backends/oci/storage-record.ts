@@ -22,7 +22,11 @@ const recordsSchema = z.array(z.object({ id: z.string(), image: z.string().optio
  * Reads it from the storage's own index, which is thirty times as fast as `podman inspect`; asks Podman where the index
  * has another form than expected.
  */
-export async function readContainerStorage(host: PodmanHost, id: string, options: { readonly signal?: AbortSignal } = {}): Promise<ContainerStorage> {
+export async function readContainerStorage(
+  host: PodmanHost,
+  id: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ContainerStorage> {
   return (await fromIndex(host, id)) ?? (await fromInspect(host, id, options));
 }
 
@@ -41,7 +45,10 @@ async function fromIndex(host: PodmanHost, id: string): Promise<ContainerStorage
   if (record?.image === undefined) return undefined;
   const home = path.join(graphRoot, 'overlay');
   const links = (await ignoreCodes(['ENOENT'], () => readFile(path.join(home, record.layer, 'lower'), 'utf8'))) ?? '';
-  const lower = links.split(':').filter((link) => /^l\/[A-Z0-9]+$/.test(link)).map((link) => path.join(home, link));
+  const lower = links
+    .split(':')
+    .filter((link) => /^l\/[A-Z0-9]+$/.test(link))
+    .map((link) => path.join(home, link));
   return { id, imageId: record.image, ...directoriesOf(host, id), layers: { upper: path.join(home, record.layer, 'diff'), lower } };
 }
 

@@ -35,7 +35,7 @@ export class ApiTransport implements ChannelTransport {
         Env: [`USER=${this.#user}`, `LOGNAME=${this.#user}`, ...Object.entries(variables).map(([name, value]) => `${name}=${value}`)],
         Cmd: ['/bin/sh', '-c', `cd ~ 2>/dev/null\n${command}`],
       });
-      const raw = (await exec.start({ hijack: true, stdin: true, Tty: terminal !== undefined })) as Duplex;
+      const raw = await exec.start({ hijack: true, stdin: true, Tty: terminal !== undefined });
       const stream = new ApiStream(exec, raw, terminal === undefined ? (out, err) => docker.modem.demuxStream(raw, out, err) : undefined);
       if (terminal !== undefined) stream.setWindow(terminal.rows, terminal.columns);
       return attach(stream as unknown as Stream);
@@ -58,9 +58,15 @@ export class ApiTransport implements ChannelTransport {
   #explain(error: unknown): TerokError {
     const message = messageOf(error);
     if (/unable to find user|no matching entries in passwd/i.test(message)) {
-      return new TerokError('NOT_FOUND', `The image has no user \`${this.#user}\`.`, { context: { kind: 'user', user: this.#user }, cause: error });
+      return new TerokError('NOT_FOUND', `The image has no user \`${this.#user}\`.`, {
+        context: { kind: 'user', user: this.#user },
+        cause: error,
+      });
     }
-    return new TerokError('CHANNEL_LOST', `Podman did not run the command: ${message}`, { hint: 'See whether the bottle runs: `terok status`.', cause: error });
+    return new TerokError('CHANNEL_LOST', `Podman did not run the command: ${message}`, {
+      hint: 'See whether the bottle runs: `terok status`.',
+      cause: error,
+    });
   }
 }
 

@@ -1,4 +1,12 @@
-import type { BufferedExecOptions, BottleProcess, CopyInOptions, CopyOutOptions, CopyReport, ExecOptions, ExecResult } from '../../core/index.ts';
+import type {
+  BottleProcess,
+  BufferedExecOptions,
+  CopyInOptions,
+  CopyOutOptions,
+  CopyReport,
+  ExecOptions,
+  ExecResult,
+} from '../../core/index.ts';
 
 /** A way to run commands in, and copy files of, a running container: the SSH channel, or Podman's API where there is no SSH. */
 export interface BottleWay {

@@ -4,8 +4,9 @@
  * Scope: every isolation option, spelt out even where it is Podman's default, because a containers.conf may change defaults.
  * Fail-safe direction: `verify-config.ts` reads back what came of it; nothing starts on the word of this file.
  */
-import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
+
 import type { BottlePlan } from '../../core/index.ts';
+import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
 import { LABELS, type PodmanHost, processLimitThatWorks } from '../oci/index.ts';
 import { namespaceLink } from './resolve-plan.ts';
 
@@ -31,13 +32,32 @@ export type ExecKind = 'ssh' | 'api';
 export function createArguments(inputs: CreateInputs): string[] {
   const { plan, host, init } = inputs;
   return [
-    'create', '--name', plan.runtimeName, '--pull=never',
+    'create',
+    '--name',
+    plan.runtimeName,
+    '--pull=never',
     ...identityArguments(inputs),
     ...isolationArguments(inputs),
     ...limitArguments(plan, host),
-    '--log-driver', 'k8s-file', '--log-opt', `max-size=${MAX_LOG}`,
-    '--user', '0:0', '--workdir', '/', '--unsetenv-all', '--env', 'TERM=xterm-256color', '--env', `PATH=${BOTTLE_PATH}`,
-    '--stop-signal', 'SIGTERM', '--restart', 'no', '--entrypoint', JSON.stringify(init),
+    '--log-driver',
+    'k8s-file',
+    '--log-opt',
+    `max-size=${MAX_LOG}`,
+    '--user',
+    '0:0',
+    '--workdir',
+    '/',
+    '--unsetenv-all',
+    '--env',
+    'TERM=xterm-256color',
+    '--env',
+    `PATH=${BOTTLE_PATH}`,
+    '--stop-signal',
+    'SIGTERM',
+    '--restart',
+    'no',
+    '--entrypoint',
+    JSON.stringify(init),
     plan.spec.image,
   ];
 }
@@ -49,11 +69,33 @@ function identityArguments({ plan, owner, exec, attempt }: CreateInputs): string
 
 function isolationArguments({ plan, seccompFile }: CreateInputs): string[] {
   return [
-    '--network', `ns:${namespaceLink(plan)}`, '--dns', 'none', '--no-hosts', '--http-proxy=false',
-    '--pid', 'private', '--ipc', 'private', '--uts', 'private', '--cgroupns', 'private',
-    '--cap-drop', 'all', '--cap-add', REQUIRED_CAPABILITIES.join(','),
-    '--security-opt', `seccomp=${seccompFile}`, ...(plan.spec.sudo ? [] : ['--security-opt', 'no-new-privileges']),
-    '--image-volume', 'ignore', '--no-healthcheck', '--systemd=false', '--shm-size', SHM_SIZE,
+    '--network',
+    `ns:${namespaceLink(plan)}`,
+    '--dns',
+    'none',
+    '--no-hosts',
+    '--http-proxy=false',
+    '--pid',
+    'private',
+    '--ipc',
+    'private',
+    '--uts',
+    'private',
+    '--cgroupns',
+    'private',
+    '--cap-drop',
+    'all',
+    '--cap-add',
+    REQUIRED_CAPABILITIES.join(','),
+    '--security-opt',
+    `seccomp=${seccompFile}`,
+    ...(plan.spec.sudo ? [] : ['--security-opt', 'no-new-privileges']),
+    '--image-volume',
+    'ignore',
+    '--no-healthcheck',
+    '--systemd=false',
+    '--shm-size',
+    SHM_SIZE,
   ];
 }
 

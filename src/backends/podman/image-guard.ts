@@ -7,12 +7,27 @@
 import { type StoredImage, TerokError } from '../../core/index.ts';
 import { type ImageDescription, type PodmanHost, parseImages } from '../oci/index.ts';
 
-const ACTING_PREFIXES = ['io.podman.annotations.', 'run.oci.', 'krun.', 'org.criu.', 'org.systemd.property.', 'module.wasm.', 'io.kubernetes.cri-o.'];
+const ACTING_PREFIXES = [
+  'io.podman.annotations.',
+  'run.oci.',
+  'krun.',
+  'org.criu.',
+  'org.systemd.',
+  'module.wasm.',
+  'io.kubernetes.cri-o.',
+];
 
 /** Returns the image, or throws IMAGE_UNAVAILABLE where it does not exist here and REFUSED where it must not be run. */
-export async function requireSafeImage(host: PodmanHost, reference: string, options: { readonly signal?: AbortSignal } = {}): Promise<ImageDescription> {
+export async function requireSafeImage(
+  host: PodmanHost,
+  reference: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ImageDescription> {
   const [description] = parseImages(await host.call(`find the image \`${reference}\``, ['image', 'inspect', reference], options));
-  if (description === undefined) throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist here.`, { hint: 'Build it with `terok image build`.' });
+  if (description === undefined)
+    throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist here.`, {
+      hint: 'Build it with `terok image build`.',
+    });
   assertSafeImage(description.image, reference);
   return description;
 }

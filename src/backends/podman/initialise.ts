@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { type BottlePlan, TerokError } from '../../core/index.ts';
-import { type ContainerStorage, ociConfigSchema, parsePodmanJson, type PodmanHost, type SeccompProfile } from '../oci/index.ts';
+import { type ContainerStorage, ociConfigSchema, type PodmanHost, parsePodmanJson, type SeccompProfile } from '../oci/index.ts';
 import { fileLimit } from './create-arguments.ts';
 import { assertInNamespace, readPid } from './network-guard.ts';
 import { namespaceLink } from './resolve-plan.ts';
@@ -14,7 +14,13 @@ export interface VerifyInputs {
 }
 
 /** Makes the namespaces and mounts of the container, without its first process, and refuses it unless all is as it must be. */
-export async function initialiseVerified(host: PodmanHost, plan: BottlePlan, storage: ContainerStorage, inputs: VerifyInputs, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+export async function initialiseVerified(
+  host: PodmanHost,
+  plan: BottlePlan,
+  storage: ContainerStorage,
+  inputs: VerifyInputs,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
   await host.call(`prepare the container \`${plan.runtimeName}\``, ['init', storage.id], options);
   const config = parsePodmanJson('the runtime configuration', await readFile(storage.configFile, 'utf8'), ociConfigSchema);
   const differences = configDifferences(config, {
@@ -25,7 +31,6 @@ export async function initialiseVerified(host: PodmanHost, plan: BottlePlan, sto
     files: fileLimit(plan, host),
     ownDirs: storage.ownDirs,
     graphRoot: host.facts.graphRoot,
-    rootless: host.facts.rootless,
   });
   if (differences.length > 0) {
     throw new TerokError('REFUSED', `The container is not confined as a bottle must be: ${differences.slice(0, 8).join('; ')}.`, {

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { type Bottle, type BottlePlan, type LaunchInputs, messageOf, type SeedFile, TerokError, writeStateFile } from '../../core/index.ts';
 import { channelSeeds, loadChannelIdentity } from '../../exec-channel/index.ts';
-import { type ContainerStorage, type ImageDescription, LABELS, type PodmanHost, readContainerStorage, writeSeccompProfile } from '../oci/index.ts';
+import {
+  type ContainerStorage,
+  type ImageDescription,
+  LABELS,
+  type PodmanHost,
+  readContainerStorage,
+  writeSeccompProfile,
+} from '../oci/index.ts';
 import { apiSeeds } from './api-way.ts';
 import { bottleRecordFile } from './bottle-record.ts';
 import { createArguments, type ExecKind } from './create-arguments.ts';
@@ -53,9 +60,18 @@ interface Created {
   readonly expectation: VerifyInputs;
 }
 
-async function createContainer(context: BottleContext, plan: BottlePlan, inputs: LaunchInputs, attempt: string, options: Cancel): Promise<Created> {
+async function createContainer(
+  context: BottleContext,
+  plan: BottlePlan,
+  inputs: LaunchInputs,
+  attempt: string,
+  options: Cancel,
+): Promise<Created> {
   const { host, owner } = context;
-  const [{ file: seccompFile, profile: seccomp }, namespaceInode] = await Promise.all([writeSeccompProfile(context.runtimeDir), linkNamespace(plan, inputs.network)]);
+  const [{ file: seccompFile, profile: seccomp }, namespaceInode] = await Promise.all([
+    writeSeccompProfile(context.runtimeDir),
+    linkNamespace(plan, inputs.network),
+  ]);
   const create = async (exec: ExecKind): Promise<string> => {
     const argv = createArguments({ plan, host, owner, seccompFile, init: initCommand(exec), exec, attempt });
     const printed = await host.call(`create the container \`${plan.runtimeName}\``, argv, options);
@@ -84,7 +100,10 @@ function assertSameImage(storage: ContainerStorage, { image }: ImageDescription,
 /** The resolver and hosts files are the bottle's own: nothing of the host's shows. Given files win over the ones made here. */
 async function collectSeeds(plan: BottlePlan, exec: ExecKind, given: readonly SeedFile[]): Promise<readonly SeedFile[]> {
   const file = (path: string, content: string): SeedFile => ({ path, content, mode: 0o644, owner: 'root' });
-  const network = [file('/etc/resolv.conf', 'nameserver 198.18.0.1\n'), file('/etc/hosts', `127.0.0.1 localhost ${plan.spec.slug}\n::1 localhost\n`)];
+  const network = [
+    file('/etc/resolv.conf', 'nameserver 198.18.0.1\n'),
+    file('/etc/hosts', `127.0.0.1 localhost ${plan.spec.slug}\n::1 localhost\n`),
+  ];
   const way = exec === 'ssh' ? channelSeeds(await loadChannelIdentity(plan.stateDir)) : apiSeeds();
   return [...new Map([...network, ...way, ...given].map((seed) => [seed.path, seed])).values()];
 }
@@ -92,9 +111,19 @@ async function collectSeeds(plan: BottlePlan, exec: ExecKind, given: readonly Se
 /** Removes what carries this attempt's label: a container of the same name that somebody else made stays. */
 async function removeAttempt(host: PodmanHost, attempt: string, cause: unknown): Promise<void> {
   try {
-    const ids = await host.call('list containers', ['ps', '--all', '--quiet', '--no-trunc', '--filter', `label=${LABELS.attempt}=${attempt}`]);
+    const ids = await host.call('list containers', [
+      'ps',
+      '--all',
+      '--quiet',
+      '--no-trunc',
+      '--filter',
+      `label=${LABELS.attempt}=${attempt}`,
+    ]);
     for (const id of ids.split('\n').filter((line) => line !== '')) await forceRemove(host, id);
   } catch (error) {
-    throw new TerokError('RUNTIME_FAILED', `${messageOf(cause)} Then cleaning up failed: ${messageOf(error)}`, { cause, hint: 'Remove the bottle with `terok rm`.' });
+    throw new TerokError('RUNTIME_FAILED', `${messageOf(cause)} Then cleaning up failed: ${messageOf(error)}`, {
+      cause,
+      hint: 'Remove the bottle with `terok rm`.',
+    });
   }
 }

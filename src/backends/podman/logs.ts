@@ -5,7 +5,11 @@ import type { PodmanHost } from '../oci/index.ts';
 const MAX_LOG_BYTES = 4 * 1024 * 1024;
 
 /** What the first process printed, stdout and stderr in one; ends with the log, or follows it until the container ends or the signal aborts. */
-export async function readLogs(host: PodmanHost, id: string, options: { readonly follow?: boolean; readonly signal?: AbortSignal }): Promise<Readable> {
+export async function readLogs(
+  host: PodmanHost,
+  id: string,
+  options: { readonly follow?: boolean; readonly signal?: AbortSignal },
+): Promise<Readable> {
   const follow = options.follow === true;
   const child = host.stream(['logs', ...(follow ? ['--follow'] : []), id], options.signal === undefined ? {} : { signal: options.signal });
   const out = new PassThrough();

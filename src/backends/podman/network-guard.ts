@@ -14,7 +14,9 @@ import { namespaceLink } from './resolve-plan.ts';
 export async function linkNamespace(plan: BottlePlan, network: SealedNetwork): Promise<number> {
   const inode = await namespaceInode(network.namespacePath);
   if (inode === (await namespaceInode('/proc/self/ns/net'))) {
-    throw new TerokError('REFUSED', `\`${network.namespacePath}\` is the network of the host, not a sealed one.`, { context: { slug: plan.spec.slug } });
+    throw new TerokError('REFUSED', `\`${network.namespacePath}\` is the network of the host, not a sealed one.`, {
+      context: { slug: plan.spec.slug },
+    });
   }
   await makePrivateDir(plan.runtimeDir);
   const link = namespaceLink(plan);
@@ -28,7 +30,8 @@ export async function linkNamespace(plan: BottlePlan, network: SealedNetwork): P
 /** Throws REFUSED unless the process sits in that network namespace and, rootless, in a user namespace of its own. */
 export async function assertInNamespace(pid: number, inode: number, rootless: boolean): Promise<void> {
   const actual = await namespaceInode(`/proc/${pid}/ns/net`);
-  if (actual !== inode) throw new TerokError('REFUSED', `The container is in the network namespace ${actual}, not in the sealed one (${inode}).`);
+  if (actual !== inode)
+    throw new TerokError('REFUSED', `The container is in the network namespace ${actual}, not in the sealed one (${inode}).`);
   if (!rootless) return;
   const [own, its] = await Promise.all([namespaceInode('/proc/self/ns/user'), namespaceInode(`/proc/${pid}/ns/user`)]);
   if (own === its) throw new TerokError('REFUSED', 'The container has no user namespace of its own.');
@@ -47,6 +50,9 @@ async function namespaceInode(file: string): Promise<number> {
   try {
     return (await stat(file)).ino;
   } catch (error) {
-    throw new TerokError('GATEWAY_FAILED', `The namespace \`${file}\` cannot be examined: ${messageOf(error)}`, { hint: 'Start the bottle again; its gateway is gone.', cause: error });
+    throw new TerokError('GATEWAY_FAILED', `The namespace \`${file}\` cannot be examined: ${messageOf(error)}`, {
+      hint: 'Start the bottle again; its gateway is gone.',
+      cause: error,
+    });
   }
 }

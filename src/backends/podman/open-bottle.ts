@@ -1,6 +1,6 @@
 import { type Bottle, type BottlePlan, type SealedNetwork, TerokError, writeStateFile } from '../../core/index.ts';
 import { INIT_COMMAND, loadChannelIdentity, openChannel } from '../../exec-channel/index.ts';
-import { type ContainerStorage, LABELS, parseContainer, type PodmanHost, readContainerStorage, writeSeccompProfile } from '../oci/index.ts';
+import { type ContainerStorage, LABELS, type PodmanHost, parseContainer, readContainerStorage, writeSeccompProfile } from '../oci/index.ts';
 import { API_INIT_COMMAND, openApiWay } from './api-way.ts';
 import { bottleRecordFile, type PodmanBottleRecord, readBottleRecord } from './bottle-record.ts';
 import type { BottleWay } from './bottle-way.ts';
@@ -22,13 +22,24 @@ interface Cancel {
 }
 
 /** A handle on a container that exists in any state; NOT_FOUND where it does not. */
-export async function openExistingBottle(context: BottleContext, plan: BottlePlan, network: SealedNetwork, options: Cancel = {}): Promise<Bottle> {
+export async function openExistingBottle(
+  context: BottleContext,
+  plan: BottlePlan,
+  network: SealedNetwork,
+  options: Cancel = {},
+): Promise<Bottle> {
   const record = (await readBottleRecord(plan)) ?? (await askRecord(context, plan, options));
   const storage = await readContainerStorage(context.host, record.containerId, options);
   return makeBottle(context, plan, network, record.exec, storage);
 }
 
-export function makeBottle(context: BottleContext, plan: BottlePlan, network: SealedNetwork, exec: ExecKind, storage: ContainerStorage): PodmanBottle {
+export function makeBottle(
+  context: BottleContext,
+  plan: BottlePlan,
+  network: SealedNetwork,
+  exec: ExecKind,
+  storage: ContainerStorage,
+): PodmanBottle {
   const { host, runtimeDir } = context;
   return new PodmanBottle({
     host,
@@ -55,10 +66,14 @@ async function openSshWay(plan: BottlePlan, network: SealedNetwork): Promise<Bot
 
 /** Asks Podman where the record is gone, and writes it again. */
 async function askRecord({ host, owner }: BottleContext, plan: BottlePlan, options: Cancel): Promise<PodmanBottleRecord> {
-  const container = parseContainer(await host.call(`find the container \`${plan.runtimeName}\``, ['container', 'inspect', plan.runtimeName], options));
+  const container = parseContainer(
+    await host.call(`find the container \`${plan.runtimeName}\``, ['container', 'inspect', plan.runtimeName], options),
+  );
   const { [LABELS.slug]: slug, [LABELS.owner]: foundOwner, [LABELS.exec]: exec } = container.Config.Labels;
   if (slug !== plan.spec.slug || foundOwner !== owner) {
-    throw new TerokError('NOT_FOUND', `The container \`${plan.runtimeName}\` is not one of this terok's.`, { context: { runtimeName: plan.runtimeName } });
+    throw new TerokError('NOT_FOUND', `The container \`${plan.runtimeName}\` is not one of this terok's.`, {
+      context: { runtimeName: plan.runtimeName },
+    });
   }
   const record: PodmanBottleRecord = { containerId: container.Id, exec: exec === 'api' ? 'api' : 'ssh' };
   await writeStateFile(bottleRecordFile(plan), record);

@@ -12,7 +12,15 @@ import type {
   SealedNetwork,
   TerokPaths,
 } from '../../core/index.ts';
-import { createImageStore, createPodmanHost, examinePodmanHost, LABELS, type Machine, parseContainerList, type PodmanHost } from '../oci/index.ts';
+import {
+  createImageStore,
+  createPodmanHost,
+  examinePodmanHost,
+  LABELS,
+  type Machine,
+  type PodmanHost,
+  parseContainerList,
+} from '../oci/index.ts';
 import { launchBottle } from './launch.ts';
 import { openExistingBottle } from './open-bottle.ts';
 import { describeWeaknesses } from './probe-notes.ts';
@@ -55,7 +63,8 @@ class PodmanBackend implements BottleBackend {
 
   async probe(options: CallOptions = {}): Promise<ProbeReport> {
     const examination = await examinePodmanHost({ ...this.#hostOptions(), ...options });
-    if ('host' in examination) return { state: 'available', version: examination.host.facts.version, notes: describeWeaknesses(examination.host) };
+    if ('host' in examination)
+      return { state: 'available', version: examination.host.facts.version, notes: describeWeaknesses(examination.host) };
     const absent = examination.problems.some(({ code }) => code === 'PODMAN_MISSING');
     return { state: absent ? 'absent' : 'broken', findings: examination.problems };
   }
@@ -74,7 +83,9 @@ class PodmanBackend implements BottleBackend {
 
   async list(options: CallOptions = {}): Promise<readonly RuntimeEntry[]> {
     const host = await this.#openHost();
-    return parseContainerList(await host.call('list containers', ['ps', '--all', '--format', 'json', '--filter', this.#ownerFilter()], options));
+    return parseContainerList(
+      await host.call('list containers', ['ps', '--all', '--format', 'json', '--filter', this.#ownerFilter()], options),
+    );
   }
 
   /** The label decides what is terok's, never the name alone. */

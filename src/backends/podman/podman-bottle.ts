@@ -90,7 +90,11 @@ export class PodmanBottle implements Bottle {
     const way = await this.#openWay();
     const { status } = await way.exec(['true'], { cwd: '/', timeoutMs: ANSWER_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
     if (status.kind === 'exited' && status.code === 0) return;
-    throw new TerokError('CHANNEL_LOST', `The bottle \`${this.id}\` does not run commands: its first one ended as ${JSON.stringify(status)}.`, { context: { slug: this.id, status } });
+    throw new TerokError(
+      'CHANNEL_LOST',
+      `The bottle \`${this.id}\` does not run commands: its first one ended as ${JSON.stringify(status)}.`,
+      { context: { slug: this.id, status } },
+    );
   }
 
   /** A first process that ends at once would never answer. */
@@ -101,10 +105,14 @@ export class PodmanBottle implements Bottle {
       if (status === 'running' || settled.aborted) continue;
       const { stdout, stderr } = await this.#inputs.host.run(['logs', '--tail', '5', this.#inputs.storage.id]);
       const output = Buffer.concat([stdout, stderr]).toString('utf8').trim().slice(-500);
-      throw new TerokError('RUNTIME_FAILED', `The first process of bottle \`${this.id}\` ended at once (${status})${output === '' ? '.' : `: ${output}`}`, {
-        context: { slug: this.id },
-        hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes.',
-      });
+      throw new TerokError(
+        'RUNTIME_FAILED',
+        `The first process of bottle \`${this.id}\` ended at once (${status})${output === '' ? '.' : `: ${output}`}`,
+        {
+          context: { slug: this.id },
+          hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes.',
+        },
+      );
     }
   }
 
@@ -113,7 +121,10 @@ export class PodmanBottle implements Bottle {
     await this.#closeWay();
     const seconds = Math.ceil(graceMs / 1000);
     const argv = ['stop', '--ignore', '--time', String(seconds), storage.id];
-    await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs: seconds * 1000 + STOP_MARGIN_MS, ...(signal === undefined ? {} : { signal }) });
+    await host.call(`stop the container \`${plan.runtimeName}\``, argv, {
+      timeoutMs: seconds * 1000 + STOP_MARGIN_MS,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {

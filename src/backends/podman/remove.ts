@@ -13,5 +13,8 @@ export async function forceRemove(host: PodmanHost, nameOrId: string, options: {
     const still = await host.run(['container', 'exists', nameOrId], options);
     if (still.exitCode === 1) return;
   }
-  throw new TerokError('RUNTIME_FAILED', `The container \`${nameOrId}\` could not be removed: ${last.split('\n').at(-1) ?? ''}`, { context: { stderr: last }, hint: 'Run `terok rm` again; if it stays, restart the host.' });
+  throw new TerokError('RUNTIME_FAILED', `The container \`${nameOrId}\` could not be removed: ${last.split('\n').at(-1) ?? ''}`, {
+    context: { stderr: last },
+    hint: 'Run `terok rm` again; if it stays, restart the host.',
+  });
 }

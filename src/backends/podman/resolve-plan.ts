@@ -5,10 +5,11 @@
  * Fail-safe direction: a limit that cannot be enforced stops the bottle unless the user named it.
  */
 import path from 'node:path';
-import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, type TerokPaths, TerokError } from '../../core/index.ts';
+import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
 import type { PodmanHost } from '../oci/index.ts';
 
-const IMAGE_REFERENCE = /^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*(?::\d{1,5})?\/)*[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$|^sha256:[0-9a-f]{64}$/;
+const IMAGE_REFERENCE =
+  /^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*(?::\d{1,5})?\/)*[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$|^sha256:[0-9a-f]{64}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_VALUE_BYTES = 128 * 1024;
 
@@ -41,22 +42,29 @@ function resolveMissingLimits(spec: BottleSpec, host: PodmanHost): readonly Limi
   const missing = unenforceableLimits(host);
   const refused = missing.filter((limit) => !spec.unenforcedLimits.includes(limit));
   if (refused.length === 0) return missing;
-  throw new TerokError('LIMIT_UNENFORCEABLE', `This host cannot enforce the limit${refused.length === 1 ? '' : 's'} ${refused.join(', ')} for ${host.facts.rootless ? 'rootless' : 'rootful'} Podman (cgroup ${host.facts.cgroupVersion}).`, {
-    context: { limits: refused, cgroupVersion: host.facts.cgroupVersion, controllers: host.facts.controllers },
-    hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`unenforcedLimits: [${refused.join(', ')}]\`.`,
-  });
+  throw new TerokError(
+    'LIMIT_UNENFORCEABLE',
+    `This host cannot enforce the limit${refused.length === 1 ? '' : 's'} ${refused.join(', ')} for ${host.facts.rootless ? 'rootless' : 'rootful'} Podman (cgroup ${host.facts.cgroupVersion}).`,
+    {
+      context: { limits: refused, cgroupVersion: host.facts.cgroupVersion, controllers: host.facts.controllers },
+      hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`unenforcedLimits: [${refused.join(', ')}]\`.`,
+    },
+  );
 }
 
 function assertImage(image: string): void {
   if (IMAGE_REFERENCE.test(image)) return;
-  throw new TerokError('INVALID_CONFIG', `\`${image.slice(0, 200)}\` is not an image reference.`, { hint: 'Write it as `registry/name:tag`, `localhost/name:tag` or `sha256:…`.' });
+  throw new TerokError('INVALID_CONFIG', `\`${image.slice(0, 200)}\` is not an image reference.`, {
+    hint: 'Write it as `registry/name:tag`, `localhost/name:tag` or `sha256:…`.',
+  });
 }
 
 function assertEnvironment(env: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(env)) {
     if (!ENV_NAME.test(name)) throw new TerokError('INVALID_CONFIG', `\`${name}\` is not a name of an environment variable.`);
     if (value.includes('\0')) throw new TerokError('INVALID_CONFIG', `The environment variable \`${name}\` holds a NUL byte.`);
-    if (Buffer.byteLength(value) > MAX_ENV_VALUE_BYTES) throw new TerokError('INVALID_CONFIG', `The environment variable \`${name}\` is longer than ${MAX_ENV_VALUE_BYTES} bytes.`);
+    if (Buffer.byteLength(value) > MAX_ENV_VALUE_BYTES)
+      throw new TerokError('INVALID_CONFIG', `The environment variable \`${name}\` is longer than ${MAX_ENV_VALUE_BYTES} bytes.`);
   }
 }
 
@@ -65,7 +73,10 @@ function assertLimits({ limits }: BottleSpec): void {
     const value = limits[name as keyof typeof SMALLEST];
     const whole = name === 'cpus' || Number.isInteger(value);
     if (!Number.isFinite(value) || value < smallest || !whole) {
-      throw new TerokError('INVALID_CONFIG', `The limit \`${name}\` must be ${name === 'cpus' ? 'a number' : 'a whole number'} of at least ${smallest}; got ${value}.`);
+      throw new TerokError(
+        'INVALID_CONFIG',
+        `The limit \`${name}\` must be ${name === 'cpus' ? 'a number' : 'a whole number'} of at least ${smallest}; got ${value}.`,
+      );
     }
   }
 }

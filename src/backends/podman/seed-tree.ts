@@ -15,16 +15,25 @@ import { packSeeds } from './seed-archive.ts';
 export const USER_IDS: Readonly<Record<BottleUser, number>> = { root: 0, agent: 1000 };
 
 /** Writes the seeds; on return all are in place. */
-export async function writeSeeds(host: PodmanHost, storage: ContainerStorage, seeds: readonly SeedFile[], options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+export async function writeSeeds(
+  host: PodmanHost,
+  storage: ContainerStorage,
+  seeds: readonly SeedFile[],
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
   for (const seed of seeds) assertSeedPath(seed.path);
   const { layers } = storage;
   const later = layers === undefined ? [...seeds] : await writeIntoLayer(host, layers.upper, layers.lower, seeds);
   if (later.length === 0) return;
-  await host.call('put files into the new container', ['cp', '--archive=false', '-', `${storage.id}:/`], { ...options, input: await packSeeds(later) });
+  await host.call('put files into the new container', ['cp', '--archive=false', '-', `${storage.id}:/`], {
+    ...options,
+    input: await packSeeds(later),
+  });
 }
 
 function assertSeedPath(file: string): void {
-  const clean = path.posix.isAbsolute(file) && path.posix.normalize(file) === file && file !== '/' && !file.endsWith('/') && !file.includes('\0');
+  const clean =
+    path.posix.isAbsolute(file) && path.posix.normalize(file) === file && file !== '/' && !file.endsWith('/') && !file.includes('\0');
   if (!clean) throw new TerokError('USAGE', `\`${file}\` is not an absolute, normalised path of a file in a bottle.`);
 }
 

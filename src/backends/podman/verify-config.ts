@@ -5,8 +5,9 @@
  * Out of scope: whether the kernel and the runtime do what the configuration says.
  * Fail-safe direction: whatever is not expected is a difference, and a difference keeps the bottle from starting.
  */
-import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
+
 import type { BottlePlan } from '../../core/index.ts';
+import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
 import type { OciConfig, SeccompProfile } from '../oci/index.ts';
 import { BOTTLE_PATH } from './create-arguments.ts';
 import { mountDifferences } from './verify-mounts.ts';
@@ -21,7 +22,6 @@ export interface Expectation {
   /** Directories of this container in which Podman makes the files that it mounts */
   readonly ownDirs: readonly string[];
   readonly graphRoot: string;
-  readonly rootless: boolean;
 }
 
 /** One sentence for each thing that is not as a bottle must be; empty when all is well. */
@@ -49,7 +49,7 @@ function processDifferences(process: OciConfig['process'], { init, plan }: Expec
     ...differs('working directory', process.cwd, '/'),
     ...differs('no-new-privileges', process.noNewPrivileges === true, !plan.spec.sudo),
     ...foreign.map((name) => `the environment variable \`${name}\` is set`),
-    ...(process.env.includes(`PATH=${BOTTLE_PATH}`) ? [] : ['PATH is not terok\'s']),
+    ...(process.env.includes(`PATH=${BOTTLE_PATH}`) ? [] : ["PATH is not terok's"]),
   ];
 }
 
@@ -58,7 +58,9 @@ function capabilityDifferences(capabilities: OciConfig['process']['capabilities'
   const sets = capabilities ?? { bounding: ['(unlimited)'], effective: [], permitted: [], inheritable: [], ambient: [] };
   return [
     ...(['bounding', 'effective', 'permitted'] as const).flatMap((set) => differs(`${set} capabilities`, sets[set].toSorted(), expected)),
-    ...(['inheritable', 'ambient'] as const).flatMap((set) => sets[set].filter((name) => !expected.includes(name)).map((name) => `${set} capability ${name}`)),
+    ...(['inheritable', 'ambient'] as const).flatMap((set) =>
+      sets[set].filter((name) => !expected.includes(name)).map((name) => `${set} capability ${name}`),
+    ),
   ];
 }
 
@@ -68,7 +70,9 @@ function namespaceDifferences(namespaces: OciConfig['linux']['namespaces'], { ne
   const found = new Map(namespaces.map(({ type, path }) => [type, path ?? '']));
   return [
     ...NAMESPACES.filter((type) => !found.has(type)).map((type) => `no ${type} namespace of its own`),
-    ...[...found].filter(([type, path]) => type !== 'network' && path !== '').map(([type, path]) => `the ${type} namespace is the one at \`${path}\``),
+    ...[...found]
+      .filter(([type, path]) => type !== 'network' && path !== '')
+      .map(([type, path]) => `the ${type} namespace is the one at \`${path}\``),
     ...differs('network namespace', found.get('network'), networkPath),
   ];
 }
@@ -81,7 +85,9 @@ function limitDifferences(config: OciConfig, { plan, files }: Expectation): stri
   const share = cpu?.quota == null || cpu.period == null ? Number.POSITIVE_INFINITY : cpu.quota / cpu.period;
   const enforced = (name: 'memory' | 'cpus' | 'pids'): boolean => !plan.missingLimits.includes(name);
   return [
-    ...(enforced('memory') ? [...differs('memory limit', memory?.limit, bytes), ...differs('memory and swap limit', memory?.swap, bytes)] : []),
+    ...(enforced('memory')
+      ? [...differs('memory limit', memory?.limit, bytes), ...differs('memory and swap limit', memory?.swap, bytes)]
+      : []),
     ...(enforced('cpus') && Math.abs(share - limits.cpus) > 0.005 ? [`cpu limit is ${share}, not ${limits.cpus}`] : []),
     ...(enforced('pids') ? differs('pids limit', pids?.limit, limits.pids) : []),
     ...differs('open files limit', [nofile?.soft, nofile?.hard], [files, files]),
@@ -101,16 +107,22 @@ function pathDifferences({ maskedPaths, readonlyPaths }: OciConfig['linux']): st
 
 const SYSCTLS = new Set(['net.ipv4.ping_group_range']);
 
-function extraDifferences(config: OciConfig, { graphRoot, plan, seccomp: _ }: Expectation): string[] {
+function extraDifferences(config: OciConfig, { graphRoot, plan }: Expectation): string[] {
   const { linux } = config;
   return [
-    ...Object.entries(config.hooks ?? {}).filter(([, hooks]) => !Array.isArray(hooks) || hooks.length > 0).map(([name]) => `a ${name} hook runs on the host`),
+    ...Object.entries(config.hooks ?? {})
+      .filter(([, hooks]) => !Array.isArray(hooks) || hooks.length > 0)
+      .map(([name]) => `a ${name} hook runs on the host`),
     ...(linux.devices ?? []).map(({ path }) => `the device \`${path}\` is there`),
     ...(linux.resources?.devices ?? []).filter(({ allow }) => allow).map((rule) => `device access is allowed: ${JSON.stringify(rule)}`),
-    ...Object.keys(linux.sysctl ?? {}).filter((name) => !SYSCTLS.has(name)).map((name) => `the sysctl \`${name}\` is set`),
+    ...Object.keys(linux.sysctl ?? {})
+      .filter((name) => !SYSCTLS.has(name))
+      .map((name) => `the sysctl \`${name}\` is set`),
     ...(linux.personality == null ? [] : ['a personality is set']),
     ...(linux.intelRdt == null ? [] : ['intelRdt is set']),
-    ...Object.entries(config.annotations ?? {}).filter(([name, value]) => !isHarmlessAnnotation(name, value)).map(([name]) => `the annotation \`${name}\` changes how the container runs`),
+    ...Object.entries(config.annotations ?? {})
+      .filter(([name, value]) => !isHarmlessAnnotation(name, value))
+      .map(([name]) => `the annotation \`${name}\` changes how the container runs`),
     ...(config.root.path.startsWith(`${graphRoot}/`) ? [] : [`the root filesystem is at \`${config.root.path}\``]),
     ...differs('host name', config.hostname, plan.spec.slug),
   ];

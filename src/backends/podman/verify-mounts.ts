@@ -31,7 +31,9 @@ export function mountDifferences(mounts: readonly Mount[], ownDirs: readonly str
     if (again) return [`\`${mount.destination}\` is mounted twice`];
     const rules = RULES[mount.destination];
     if (rules === undefined) return [`\`${mount.source ?? mount.type ?? '?'}\` is mounted at \`${mount.destination}\``];
-    return rules.some((rule) => fits(mount, rule, ownDirs)) ? [] : [`the mount at \`${mount.destination}\` is ${JSON.stringify([mount.type, mount.source, mount.options])}`];
+    return rules.some((rule) => fits(mount, rule, ownDirs))
+      ? []
+      : [`the mount at \`${mount.destination}\` is ${JSON.stringify([mount.type, mount.source, mount.options])}`];
   });
 }
 

@@ -9,11 +9,21 @@ export function seccompDifferences(found: ConfiguredSeccomp | null | undefined, 
   const foundRules = new Set((found.syscalls ?? []).flatMap(spellRules));
   const expectedRules = new Set(expected.syscalls.flatMap(spellRules));
   return [
-    ...(found.defaultAction === expected.defaultAction && found.defaultErrnoRet === expected.defaultErrnoRet ? [] : [`seccomp answers ${found.defaultAction} by default`]),
-    ...(JSON.stringify(found.architectures) === JSON.stringify(expected.architectures) ? [] : [`seccomp covers ${found.architectures.join(', ')}`]),
+    ...(found.defaultAction === expected.defaultAction && found.defaultErrnoRet === expected.defaultErrnoRet
+      ? []
+      : [`seccomp answers ${found.defaultAction} by default`]),
+    ...(JSON.stringify(found.architectures) === JSON.stringify(expected.architectures)
+      ? []
+      : [`seccomp covers ${found.architectures.join(', ')}`]),
     ...(found.flags.length === 0 && found.listenerPath == null ? [] : ['seccomp has flags or a listener']),
-    ...[...foundRules].filter((rule) => !expectedRules.has(rule)).slice(0, 5).map((rule) => `an additional seccomp rule: ${rule}`),
-    ...[...expectedRules].filter((rule) => !foundRules.has(rule)).slice(0, 5).map((rule) => `a missing seccomp rule: ${rule}`),
+    ...[...foundRules]
+      .filter((rule) => !expectedRules.has(rule))
+      .slice(0, 5)
+      .map((rule) => `an additional seccomp rule: ${rule}`),
+    ...[...expectedRules]
+      .filter((rule) => !foundRules.has(rule))
+      .slice(0, 5)
+      .map((rule) => `a missing seccomp rule: ${rule}`),
   ];
 }
 

@@ -19,7 +19,9 @@ export const CALLS = {
   keyctl: probe('syscall(250, 0, -3, 0) >= 0'),
   addKey: probe('do { my ($t, $d, $p) = ("user", "terok", "x"); syscall(248, $t, $d, $p, 1, -3) >= 0 }'),
   userfaultfd: probe('syscall(323, 1) >= 0'),
-  nameToHandle: probe('do { my ($n, $h, $m) = ("/dev/shm", pack("LL", 128, 0) . "\\0" x 128, "\\0" x 8); syscall(303, -100, $n, $h, $m, 0) >= 0 }'),
+  nameToHandle: probe(
+    'do { my ($n, $h, $m) = ("/dev/shm", pack("LL", 128, 0) . "\\0" x 128, "\\0" x 8); syscall(303, -100, $n, $h, $m, 0) >= 0 }',
+  ),
   getpid: probe('syscall(39) > 0'),
 } as const;
 

@@ -3,7 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { createPodmanHost, type PodmanHost, releaseCgroupNamespace } from '../../../src/backends/oci/index.ts';
 import { createPodmanBackend } from '../../../src/backends/podman/index.ts';
-import { type Bottle, type BottleBackend, type BottlePlan, type BottleSpec, resolvePaths, type TerokPaths } from '../../../src/core/index.ts';
+import {
+  type Bottle,
+  type BottleBackend,
+  type BottlePlan,
+  type BottleSpec,
+  resolvePaths,
+  type TerokPaths,
+} from '../../../src/core/index.ts';
 import { createChannelIdentity } from '../../../src/exec-channel/index.ts';
 import { makeTestNetwork, type TestNetwork } from './network.ts';
 
@@ -21,7 +28,11 @@ export interface TestHost extends AsyncDisposable {
 }
 
 /** Backend with directories of its own. `image` has the user `agent`; it is made from the base image where it does not exist. */
-export async function openTestHost(given: { readonly env?: NodeJS.ProcessEnv; readonly image: string; readonly root?: string }): Promise<TestHost> {
+export async function openTestHost(given: {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly image: string;
+  readonly root?: string;
+}): Promise<TestHost> {
   const root = given.root ?? (await mkdtemp('/tmp/tpb-'));
   const env = { ...process.env, TEROK_STATE_DIR: path.join(root, 's'), TEROK_RUNTIME_DIR: path.join(root, 'r'), ...given.env };
   const paths = resolvePaths(env);
@@ -69,7 +80,8 @@ export async function findTestImage(backend: BottleBackend): Promise<{ readonly 
   const stored = await Promise.all([...BASE_IMAGES].map((reference) => backend.images.inspect(reference)));
   const layered = (await backend.images.list('terok.layer=l0')).at(0);
   const base = stored.find((image) => image !== undefined) ?? layered;
-  if (base === undefined) return { reason: `there is no base image; set TEROK_TEST_IMAGE or build one (looked for ${BASE_IMAGES.join(', ')})` };
+  if (base === undefined)
+    return { reason: `there is no base image; set TEROK_TEST_IMAGE or build one (looked for ${BASE_IMAGES.join(', ')})` };
   const image = await buildAgentImage(backend, base.references[0] ?? base.id, ready);
   return { image };
 }
@@ -78,7 +90,8 @@ async function buildAgentImage(backend: BottleBackend, base: string, reference: 
   const { writeFile } = await import('node:fs/promises');
   const contextDir = await mkdtemp('/tmp/tpb-image-');
   try {
-    const run = "id agent || useradd --password '*' --uid 1000 --create-home --shell /bin/sh agent; mkdir -p /work && chown agent:agent /work";
+    const run =
+      "id agent || useradd --password '*' --uid 1000 --create-home --shell /bin/sh agent; mkdir -p /work && chown agent:agent /work";
     await writeFile(path.join(contextDir, 'Containerfile'), `FROM ${base}\nRUN ${run}\n`);
     await backend.images.build({ contextDir, reference, labels: { 'terok.test': 'podman' } });
     return reference;
@@ -88,7 +101,11 @@ async function buildAgentImage(backend: BottleBackend, base: string, reference: 
 }
 
 /** Launches a bottle, gives it to `work`, and takes everything away again. */
-export async function withBottle<T>(host: TestHost, work: (bottle: Bottle, plan: BottlePlan, network: TestNetwork) => Promise<T>, changes?: Partial<BottleSpec>): Promise<T> {
+export async function withBottle<T>(
+  host: TestHost,
+  work: (bottle: Bottle, plan: BottlePlan, network: TestNetwork) => Promise<T>,
+  changes?: Partial<BottleSpec>,
+): Promise<T> {
   const plan = await host.plan(changes);
   await using network = await makeTestNetwork(plan);
   const bottle = await host.launch(plan, network);
@@ -103,6 +120,7 @@ export async function withBottle<T>(host: TestHost, work: (bottle: Bottle, plan:
 /** stdout of a command that must succeed in the bottle. */
 export async function outputOf(bottle: Bottle, argv: readonly string[], options: Parameters<Bottle['exec']>[1] = {}): Promise<string> {
   const result = await bottle.exec(argv, options);
-  if (result.status.kind !== 'exited' || result.status.code !== 0) throw new Error(`${argv.join(' ')}: ${JSON.stringify(result.status)} ${result.stderr.toString()}`);
+  if (result.status.kind !== 'exited' || result.status.code !== 0)
+    throw new Error(`${argv.join(' ')}: ${JSON.stringify(result.status)} ${result.stderr.toString()}`);
   return result.stdout.toString();
 }

@@ -85,7 +85,12 @@ function socketRules(): SeccompRule[] {
   return [
     ...allowed.map((family) => allowWhen('socket', { index: 0, value: family, op: 'SCMP_CMP_EQ' })),
     allowWhen('socket', { index: 0, value: AF_NETLINK, op: 'SCMP_CMP_EQ' }, { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_EQ' }),
-    refuseWhen('socket', EPROTONOSUPPORT, { index: 0, value: AF_NETLINK, op: 'SCMP_CMP_EQ' }, { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_NE' }),
+    refuseWhen(
+      'socket',
+      EPROTONOSUPPORT,
+      { index: 0, value: AF_NETLINK, op: 'SCMP_CMP_EQ' },
+      { index: 2, value: NETLINK_ROUTE, op: 'SCMP_CMP_NE' },
+    ),
     ...refused.map((family) => refuseWhen('socket', EAFNOSUPPORT, { index: 0, value: family, op: 'SCMP_CMP_EQ' })),
     refuseWhen('socket', EAFNOSUPPORT, { index: 0, value: AF_NETLINK, op: 'SCMP_CMP_GT' }),
     allowWhen('socketpair', { index: 0, value: AF_UNIX, op: 'SCMP_CMP_EQ' }),

@@ -7,7 +7,10 @@ import { bottleSeccompProfile, type SeccompProfile } from './profile.ts';
 /** Puts the profile into a file below `dir` whose name is its content, and returns both. */
 export async function writeSeccompProfile(dir: string): Promise<{ readonly file: string; readonly profile: SeccompProfile }> {
   const profile = bottleSeccompProfile();
-  if (profile === undefined) throw new TerokError('BACKEND_UNAVAILABLE', `There is no seccomp profile for the architecture \`${process.arch}\`.`, { hint: 'Run terok on x86-64 or 64-bit ARM.' });
+  if (profile === undefined)
+    throw new TerokError('BACKEND_UNAVAILABLE', `There is no seccomp profile for the architecture \`${process.arch}\`.`, {
+      hint: 'Run terok on x86-64 or 64-bit ARM.',
+    });
   const text = JSON.stringify(profile);
   const file = path.join(dir, `seccomp-${createHash('sha256').update(text).digest('hex').slice(0, 16)}.json`);
   const present = await ignoreCodes(['ENOENT'], () => stat(file));
