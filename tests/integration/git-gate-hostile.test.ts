@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -130,26 +130,76 @@ describe('the git gate under attack', () => {
     expect((await send(`${url}/info/refs?service=git-upload-pack`)).status).toBe(200);
   });
 
-  test('a client or gate that is killed in the middle of a push leaves the old ref, and the next push works', async () => {
+  test.each(['client', 'gate'] as const)(
+    'a %s that is killed in the middle of a push leaves a whole ref, and the next push works',
+    async (victim) => {
+      await using lab = await GitLab.create();
+      const imported = await lab.import(await lab.userRepository(), 'shop');
+      const url = await lab.serve(imported, 'shop');
+      const clone = await lab.clone(url, 'shop');
+      const tip = await lab.commit(clone, { 'big.bin': randomBytes(30_000_000) }, 'Big');
+      for (const delay of [100, 300, 500]) {
+        await using server = await startGate(imported, 'shop');
+        const client = spawn('git', ['-C', clone, 'push', '--quiet', server.url, 'HEAD'], {
+          detached: true,
+          stdio: 'ignore',
+          env: { PATH: process.env.PATH ?? '', HOME: lab.root },
+        });
+        const clientEnded = new Promise((resolve) => client.once('close', resolve));
+        await new Promise((resolve) => setTimeout(resolve, delay));
+        if (victim === 'gate') server.kill();
+        else if (client.pid !== undefined && client.exitCode === null) process.kill(-client.pid, 'SIGKILL');
+        await clientEnded;
+        expect([imported.baseCommit, tip]).toContain(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop']));
+      }
+      await mustGit(clone, ['push']);
+      expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(tip);
+      await mustGit(imported.repository, ['fsck', '--connectivity-only']);
+    },
+  );
+
+  test('a lock and a quarantine that a killed git left are removed when they are old, and only then', async () => {
     await using lab = await GitLab.create();
     const imported = await lab.import(await lab.userRepository(), 'shop');
     const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
-    const tip = await lab.commit(clone, { 'big.bin': randomBytes(30_000_000) }, 'Big');
-    for (const delay of [50, 200, 400]) {
-      const child = spawn('git', ['-C', clone, 'push'], {
-        detached: true,
-        stdio: 'ignore',
-        env: { PATH: process.env.PATH ?? '', HOME: lab.root },
-      });
-      await new Promise((resolve) => setTimeout(resolve, delay));
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGKILL');
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      expect([imported.baseCommit, tip]).toContain(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop']));
-    }
+    const lock = path.join(imported.repository, 'refs/heads/terok/shop.lock');
+    const quarantine = path.join(imported.repository, 'objects/tmp_objdir-incoming-x');
+    await writeFile(lock, '');
+    await mkdir(quarantine);
+    await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    expect((await gitIn(clone, ['push'])).code).not.toBe(0);
+    const old = new Date(Date.now() - 2 * 60 * 60_000);
+    for (const name of [lock, quarantine]) await utimes(name, old, old);
     await mustGit(clone, ['push']);
-    expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(tip);
-    await mustGit(imported.repository, ['fsck', '--connectivity-only']);
     expect((await readdir(path.join(imported.repository, 'objects'))).filter((name) => name.startsWith('tmp_objdir'))).toEqual([]);
-    expect(await readFile(path.join(imported.repository, 'HEAD'), 'utf8')).toContain('refs/heads/terok/shop');
   });
 });
+
+interface RunningGate extends AsyncDisposable {
+  readonly url: string;
+  kill(): void;
+}
+
+/** The gate in a process of its own. */
+async function startGate(imported: { readonly repository: string; readonly writableRef: string }, slug: string): Promise<RunningGate> {
+  const program = `
+    import http from 'node:http';
+    import { handleGateRequest } from ${JSON.stringify(new URL('../../src/sidecars/git-gate/index.ts', import.meta.url).href)};
+    const gate = JSON.parse(process.argv[1]);
+    const server = http.createServer((request, response) => void handleGateRequest(request, response, gate));
+    server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+  `;
+  const gate = JSON.stringify({ repository: imported.repository, writableRef: imported.writableRef, slug });
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program, gate], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const port = await new Promise<string>((resolve) => child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString('utf8').trim())));
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  const kill = (): void => void child.kill('SIGKILL');
+  return {
+    url: `http://127.0.0.1:${port}/repo.git`,
+    kill,
+    async [Symbol.asyncDispose]() {
+      kill();
+      await ended;
+    },
+  };
+}
