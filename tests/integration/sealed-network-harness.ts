@@ -88,8 +88,8 @@ export async function removeTestNetworks(): Promise<void> {
 
 /** Runs probes behind a command that enters some namespace; behind none, on the host. */
 export async function probeFrom(enter: readonly string[], probes: readonly Probe[]): Promise<Outcome[]> {
-  const [file = '', ...args] = [...enter, process.execPath, PROBE_PROGRAM, JSON.stringify(probes)];
-  const { stdout } = await run(file, args, { timeout: 60_000 });
+  const argv = [...enter, process.execPath, PROBE_PROGRAM, JSON.stringify(probes)];
+  const { stdout } = await run(argv[0] ?? '', argv.slice(1), { timeout: 60_000 });
   return JSON.parse(stdout) as Outcome[];
 }
 

@@ -86,7 +86,7 @@ async function probeDns({ server, port = 53, name, type, tcp }: Extract<Probe, {
   if (typeof reply === 'string') return reply;
   const { answers, flags } = dnsPacket.decode(reply);
   const code = (flags ?? 0) & 15;
-  const data = (answers ?? []).map((answer) => ('data' in answer ? String(answer.data) : ''));
+  const data = (answers ?? []).map((answer) => ('data' in answer && typeof answer.data === 'string' ? answer.data : ''));
   return code === 3 ? 'NXDOMAIN' : `answered ${data.join(' ')}`.trim();
 }
 

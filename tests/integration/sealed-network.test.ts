@@ -75,6 +75,25 @@ describe('an open sealed network', () => {
     expect(refused).toMatch(/^connected HTTP\/1\.1 4\d\d /);
   });
 
+  it('has a git gate of its own, also where a route names its port', async () => {
+    const gate = { repository: '/nonexistent', writableRef: 'refs/heads/terok/test' };
+    for (const ports of [[443], [80, 443]]) {
+      const network = await makeTestNetwork([{ ...ROUTE, ports }], { gate });
+      await (await openSealedNetwork(network.plan)).ready;
+      const [name, answer] = await network.probe([
+        { kind: 'dns', server: '198.18.0.1', name: 'gate.terok.internal', type: 'A' },
+        {
+          kind: 'tcp',
+          host: '198.18.0.2',
+          port: 80,
+          send: 'GET /etc/passwd HTTP/1.1\r\nhost: gate.terok.internal\r\nconnection: close\r\n\r\n',
+        },
+      ]);
+      expect(name).toBe('answered 198.18.0.2');
+      expect(answer).toMatch(/^connected HTTP\/1\.1 4\d\d /);
+    }
+  });
+
   it('names its namespace by a stable path and keeps its files private', async () => {
     const network = await makeTestNetwork([ROUTE]);
     const sealed = await openSealedNetwork(network.plan);

@@ -7,6 +7,9 @@ import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
 
+/** The first push of a large repository takes its time. */
+const PUSH_MS = 30 * 60_000;
+
 /** Makes the parts of one gateway; fails where a credential that a route promises is missing. */
 export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promise<GatewayParts> {
   const readSecret = (name: string): Promise<string> => readVault(plan.vaultDir, name);
@@ -54,7 +57,7 @@ function createGate({ gate, slug }: GatewayPlan, audit: AuditLog): ((socket: Soc
   if (gate === undefined) return undefined;
   const load = async (): Promise<(socket: Socket) => void> => {
     const [http, { handleGateRequest }] = await Promise.all([import('node:http'), import('../git-gate/index.ts')]);
-    const server = http.createServer({ headersTimeout: 30_000 }, (request, response) => {
+    const server = http.createServer({ headersTimeout: 30_000, requestTimeout: PUSH_MS }, (request, response) => {
       handleGateRequest(request, response, { ...gate, slug }, audit).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
       });

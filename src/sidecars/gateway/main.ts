@@ -12,7 +12,7 @@ import { GatewayListeners } from './gateway-listeners.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import { startKeeper } from './keeper.ts';
 import type { Arrivals } from './listener-set.ts';
-import { type NetworkFiles, networkFiles } from './network-files.ts';
+import { networkFiles } from './network-files.ts';
 import { recordedProcess, recordOwnProcess } from './process-record.ts';
 
 const EXIT = { clean: 0, crashed: 1, refused: 3 } as const;
