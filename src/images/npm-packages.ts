@@ -24,7 +24,7 @@ const NPM_VARIABLE = /^(?:npm_config_(?:registry|proxy|https_proxy|noproxy|cafil
 /** The newest exact version that a version, range or tag stands for. */
 export async function resolveVersion(name: string, wanted: string, signal?: AbortSignal): Promise<string> {
   if (EXACT.test(wanted)) return wanted;
-  const argv = ['npm', 'view', `${name}@${wanted}`, 'version', '--json', '--loglevel=error'];
+  const argv = ['npm', 'view', `${name}@${wanted}`, 'version', '--json', '--loglevel=error', '--fetch-retries=1'];
   try {
     const result = await runOrThrow(argv, { env: npmEnvironment(), timeoutMs: VIEW_TIMEOUT_MS, ...(signal === undefined ? {} : { signal }) });
     const parsed: unknown = JSON.parse(result.stdout.toString('utf8'));
@@ -32,7 +32,7 @@ export async function resolveVersion(name: string, wanted: string, signal?: Abor
     if (typeof version === 'string' && EXACT.test(version)) return version;
     throw new TerokError('IMAGE_UNAVAILABLE', `The npm registry has no version of \`${name}\` that matches \`${wanted}\`.`, { context: { name, wanted } });
   } catch (error) {
-    if (isTerokError(error) && error.code !== 'RUNTIME_FAILED') throw error;
+    if (isTerokError(error) && error.code !== 'RUNTIME_FAILED' && error.code !== 'TIMEOUT') throw error;
     throw registryError(`The version of \`${name}@${wanted}\` could not be looked up`, error);
   }
 }

@@ -17,6 +17,9 @@ const ENTER_BOTTLE_TIMEOUT_MS = 120_000;
 const RUN_TIMEOUT_MS = 900_000;
 const NOT_FILES = ['--exclude-dir=proc', '--exclude-dir=sys', '--exclude-dir=dev'];
 
+/** How this machine reaches the npm registry. */
+const REGISTRY_ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(?:npm_config_registry|(?:https?|no)_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name)));
+
 const outcomeSchema = z.object({
   slug: z.string(),
   exitCode: z.number(),
@@ -56,7 +59,7 @@ async function inRepository(...args: string[]): Promise<string> {
 }
 
 function terok(args: readonly string[], input?: string): Promise<CliResult> {
-  return home.run(args, input === undefined ? {} : { input });
+  return home.run(args, { env: REGISTRY_ENVIRONMENT, ...(input === undefined ? {} : { input }) });
 }
 
 /** What the model makes the agent do; the third step writes down every environment and command line that the agent user can see. */
@@ -88,7 +91,7 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
     expect(await terok(['secret', 'set', secret], REAL_KEY)).toMatchObject({ status: 0 });
 
     const run = await terok(['run', repository, '--agent', name, '-p', 'Add a greeting', '--keep', '--json']);
-    expect(run.status, run.stderr).toBe(0);
+    expect(run.status, `${run.stdout}\n${run.stderr}`).toBe(0);
     const outcome = outcomeSchema.parse(JSON.parse(run.stdout));
     expect(outcome.commits.map(({ subject }) => subject)).toEqual(['Add a greeting']);
     expect(outcome.files).toEqual([expect.objectContaining({ path: 'hello.txt', change: 'added' })]);

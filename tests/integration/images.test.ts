@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createImageStore, createPodmanHost, type PodmanHost } from '../../src/backends/oci/index.ts';
+import { createImageStore, createPodmanHost, type PodmanHost, releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
 import type { ImageStore } from '../../src/core/index.ts';
 import { buildImages, type ImageAgent, type ImageRequest, listImages, pruneImages } from '../../src/images/index.ts';
 import { type TemporaryPaths, temporaryPaths } from '../support/temporary-paths.ts';
@@ -31,6 +31,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const reference of made) await store.remove(reference);
+  await releaseCgroupNamespace(temporary.paths.runtime);
   await temporary[Symbol.asyncDispose]();
 });
 
@@ -77,7 +78,7 @@ describe('a base image from elsewhere', () => {
     await store.build({ contextDir, reference: sound, labels: {} });
     made.unshift(sound);
     const rootfs = path.join(temporary.root, 'rootfs.tar');
-    const container = (await host.call('create', ['create', '--pull=never', sound])).trim();
+    const container = (await host.call('create', ['create', '--pull=never', sound, 'true'])).trim();
     await host.call('export', ['export', '--output', rootfs, container]);
     await host.call('remove', ['rm', container]);
     const { reference: derived } = await build({ ...DEBIAN, base: { kind: 'rootfs', path: rootfs } });
