@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readlink, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pack } from 'tar-stream';
+import { createPodmanHost, type PodmanHost } from '../../src/backends/oci/index.ts';
 import type { SeedFile } from '../../src/core/index.ts';
 import {
   type ChannelIdentity,
@@ -18,10 +18,10 @@ import {
 
 const IMAGE = process.env.TEROK_TEST_IMAGE ?? 'localhost/l0:test';
 const AGENT = 'agent:x:1000:1000::/home/agent:/bin/sh\n';
-/** The private mount namespace in which podman runs on a host with hybrid cgroups */
-const MOUNT_NAMESPACE = process.env.TEROK_TEST_MOUNT_NAMESPACE ?? '/run/terok/ns/mnt';
-const ENTER = existsSync(MOUNT_NAMESPACE) ? ['nsenter', `--mount=${MOUNT_NAMESPACE}`] : [];
-const CONTAINERS_CONF = process.env.CONTAINERS_CONF ?? '/tmp/proof/conf/containers.conf';
+/** Where the private namespace of Podman is made, on hosts that need one */
+const RUNTIME_DIR = process.env.TEROK_RUNTIME_DIR ?? '/run/terok';
+let host: Promise<PodmanHost> | undefined;
+const podmanHost = (): Promise<PodmanHost> => (host ??= createPodmanHost({ env: process.env, runtimeDir: RUNTIME_DIR }));
 
 export interface TestBottle extends AsyncDisposable {
   readonly name: string;
@@ -106,9 +106,9 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
   };
 }
 
-export function podman(args: readonly string[], input?: Buffer): Promise<PodmanResult> {
-  const env = { ...process.env, ...(existsSync(CONTAINERS_CONF) ? { CONTAINERS_CONF } : {}) };
-  return runProgram([...ENTER, 'podman', ...args], env, input);
+export async function podman(args: readonly string[]): Promise<PodmanResult> {
+  const { launcher, binary, env } = await podmanHost();
+  return await runProgram([...launcher, binary, ...args], env as NodeJS.ProcessEnv);
 }
 
 async function mustPodman(args: readonly string[]): Promise<PodmanResult> {
@@ -118,7 +118,7 @@ async function mustPodman(args: readonly string[]): Promise<PodmanResult> {
 }
 
 async function mustRun(argv: readonly string[], input?: Buffer): Promise<PodmanResult> {
-  const result = await runProgram([...ENTER, ...argv], process.env, input);
+  const result = await runProgram([...(await podmanHost()).launcher, ...argv], process.env, input);
   if (result.code !== 0) throw new Error(`${argv[0]} ended with ${result.code}: ${result.stderr}`);
   return result;
 }
