@@ -4,7 +4,7 @@
  */
 
 /** Controls, format characters (bidi, zero width, tags), line and paragraph separators, lone surrogates, private use, blank fillers. */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\u115f\u1160\u3164\uffa0\u034f\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/gu;
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Variation_Selector}]|[\u115f\u1160\u3164\uffa0]|\u034f/gu;
 
 /** Longest text that is shown, in characters */
 const MAX_LENGTH = 1_000;
