@@ -42,7 +42,8 @@ export async function findInFiles(directories: readonly string[], secret: string
     const entries = (await ignoreCodes(['ENOENT'], () => readdir(directory, { recursive: true, withFileTypes: true }))) ?? [];
     for (const entry of entries.filter((candidate) => candidate.isFile())) {
       const file = path.join(entry.parentPath, entry.name);
-      const content = await ignoreCodes(['ENOENT'], () => readFile(file));
+      // A mounted namespace looks like a file and cannot be read
+      const content = await ignoreCodes(['ENOENT', 'EINVAL'], () => readFile(file));
       if (content?.includes(secret) === true) found.push(file);
     }
   }
