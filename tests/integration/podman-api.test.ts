@@ -75,11 +75,11 @@ describe.skipIf('reason' in found)(`a bottle whose image has no SSH server${why}
     let text = '';
     process.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     process.stdin.write('\n');
-    await expect.poll(() => text).toContain('31 91');
+    await expect.poll(() => text, { timeout: 5_000 }).toContain('31 91');
     process.resize({ columns: 133, rows: 40 });
     await new Promise((resolve) => setTimeout(resolve, 300));
     process.stdin.write('\n');
-    await expect.poll(() => text).toContain('40 133');
+    await expect.poll(() => text, { timeout: 5_000 }).toContain('40 133');
     expect((await process.exited).kind).toBe('exited');
   });
 

@@ -33,7 +33,7 @@ export class ApiTransport implements ChannelTransport {
         Tty: terminal !== undefined,
         User: this.#user,
         Env: [`USER=${this.#user}`, `LOGNAME=${this.#user}`, ...Object.entries(variables).map(([name, value]) => `${name}=${value}`)],
-        Cmd: ['/bin/sh', '-c', `cd ~ 2>/dev/null\n${command}`],
+        Cmd: ['/bin/sh', '-c', `${terminalSize(terminal)}cd ~ 2>/dev/null\n${command}`],
       });
       const raw = await exec.start({ hijack: true, stdin: true, Tty: terminal !== undefined });
       const stream = new ApiStream(exec, raw, terminal === undefined ? (out, err) => docker.modem.demuxStream(raw, out, err) : undefined);
@@ -70,9 +70,16 @@ export class ApiTransport implements ChannelTransport {
   }
 }
 
+/** Podman knows the size only some time after the start; a program that asks at once gets it from here. */
+function terminalSize(terminal: RunRequest['terminal']): string {
+  return terminal === undefined ? '' : `stty rows ${Math.trunc(terminal.rows)} cols ${Math.trunc(terminal.columns)} 2>/dev/null\n`;
+}
+
 const FIRST_INTERVAL_MS = 15;
 const LATER_INTERVAL_MS = 150;
 const FIRST_INTERVALS = 40;
+const RESIZE_ATTEMPTS = 10;
+const RESIZE_INTERVAL_MS = 50;
 /** Failures in a row after which the session counts as lost */
 const MAX_FAILURES = 5;
 
@@ -85,6 +92,7 @@ class ApiStream extends Duplex {
   readonly #raw: Duplex;
   readonly #out: PassThrough;
   #closed = false;
+  #size: { readonly h: number; readonly w: number } | undefined;
 
   constructor(exec: Exec, raw: Duplex, demultiplex: Demultiplex | undefined) {
     // by itself a stream closes when both directions end; here the command may still run then
@@ -129,8 +137,8 @@ class ApiStream extends Duplex {
   }
 
   setWindow(rows: number, columns: number): void {
-    // a session that has not started or has ended has no window; the next resize counts
-    this.#exec.resize({ h: rows, w: columns }).catch(() => undefined);
+    this.#size = { h: rows, w: columns };
+    void this.#resize(RESIZE_ATTEMPTS);
   }
 
   close(): void {
@@ -138,6 +146,19 @@ class ApiStream extends Duplex {
     this.#closed = true;
     this.#raw.destroy();
     this.emit('close');
+  }
+
+  /** A session that is only starting has no window yet, one that has ended has none any more; a newer size replaces an older one. */
+  async #resize(attempts: number): Promise<void> {
+    const size = this.#size;
+    if (size === undefined || this.#closed) return;
+    const done = await this.#exec.resize(size).then(
+      () => true,
+      () => false,
+    );
+    if (done || attempts <= 1) return;
+    await sleep(RESIZE_INTERVAL_MS);
+    if (this.#size === size) await this.#resize(attempts - 1);
   }
 
   async #watchForEnd(): Promise<void> {

@@ -11,24 +11,16 @@ export interface TestNetwork extends SealedNetwork, AsyncDisposable {
 /** A network namespace with loopback, the AnyIP route and the control listener: what the gateway makes, without any policy. */
 export async function makeTestNetwork(plan: BottlePlan): Promise<TestNetwork> {
   await mkdir(plan.runtimeDir, { recursive: true, mode: 0o700 });
-  const [file = 'unshare', ...prefix] = plan.namespaceLauncher.length === 0 ? ['unshare'] : [...plan.namespaceLauncher, 'unshare'];
-  const holder = spawn(
-    file,
-    [...prefix, '--net', 'sh', '-c', 'ip link set lo up && ip route add local 198.18.0.0/15 dev lo && echo $$ && exec sleep infinity'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const setUp = 'ip link set lo up && ip route add local 198.18.0.0/15 dev lo && echo $$ && exec sleep infinity';
+  const holder = spawn('env', [...plan.namespaceLauncher, 'unshare', '--net', 'sh', '-c', setUp], { stdio: ['ignore', 'pipe', 'inherit'] });
   const [line] = (await once(holder.stdout, 'data')) as [Buffer];
   const holderPid = Number(line.toString());
   const execSocket = path.join(plan.runtimeDir, 'exec.sock');
   await rm(execSocket, { force: true });
-  const enter =
-    plan.namespaceLauncher.length === 0
-      ? ['nsenter', '-t', String(holderPid), '-n', '--']
-      : ['nsenter', '-t', String(holderPid), '-U', '-n', '--preserve-credentials', '--'];
-  const [nsenter = 'nsenter', ...enterArgs] = enter;
-  const splice = spawn(nsenter, [...enterArgs, process.execPath, path.join(import.meta.dirname, 'splice.ts'), execSocket], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const owner = plan.namespaceLauncher.length === 0 ? [] : ['-U', '--preserve-credentials'];
+  const program = path.join(import.meta.dirname, 'splice.ts');
+  const enter = ['-t', String(holderPid), ...owner, '-n', '--'];
+  const splice = spawn('nsenter', [...enter, process.execPath, program, execSocket], { stdio: ['ignore', 'pipe', 'inherit'] });
   await once(splice.stdout, 'data');
   return {
     holderPid,
