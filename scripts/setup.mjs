@@ -18,15 +18,14 @@ export const PROGRAMS = [
   { program: 'ip', package: 'iproute2', why: 'sets up the sealed network' },
   { program: 'nsenter', package: 'util-linux', why: 'makes and enters network namespaces' },
   { program: 'newuidmap', package: 'uidmap', why: 'maps users where podman runs without root' },
-  { program: 'ssh-keygen', package: 'openssh-client', why: 'makes the keys of the exec channel' },
 ];
 
 /** Programs that only the tests start. */
 export const TEST_PROGRAMS = [
-  { program: 'ps', package: 'procps', why: 'lets tests look for processes that were left behind' },
   { program: 'curl', package: 'curl', why: 'is a second client in tests of the gateway' },
   { program: 'openssl', package: 'openssl', why: 'checks certificates in tests' },
-  { program: 'python3', package: 'python3', why: 'plays the attacker in tests of the sealed network' },
+  { program: 'zsh', package: 'zsh', why: 'reads its completion script in a test' },
+  { program: 'fish', package: 'fish', why: 'reads its completion script in a test' },
 ];
 
 /**

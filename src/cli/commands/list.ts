@@ -9,7 +9,7 @@ export async function execute({ options }: CommandInput<'list'>, { terok, output
   else {
     const rows = tasks.map((task) => [
       task.slug,
-      task.status,
+      task.status === 'missing' ? 'ended' : task.status,
       task.agent ?? '-',
       task.backend,
       String(task.commits ?? 0),
