@@ -10,8 +10,16 @@ const STEP_TIMEOUT_MS = 30_000;
 export async function applyAgentPlan(bottle: Bottle, plan: AgentPlan, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
   const call = { timeoutMs: STEP_TIMEOUT_MS, ...(options.signal === undefined ? {} : { signal: options.signal }) };
   if (plan.dirs.length > 0) assertDone(await bottle.exec(['mkdir', '-p', '--', ...plan.dirs], call), plan, 'make its directories');
-  await Promise.all(plan.files.map(async (file) => assertDone(await bottle.exec(writeCommand(file), { ...call, input: file.content }), plan, `write \`${file.path}\``)));
-  await Promise.all(plan.verify.map(async (argv) => assertDone(await bottle.exec(argv, { ...call, env: plan.env }), plan, `run \`${argv.join(' ')}\``, true)));
+  await Promise.all(
+    plan.files.map(async (file) =>
+      assertDone(await bottle.exec(writeCommand(file), { ...call, input: file.content }), plan, `write \`${file.path}\``),
+    ),
+  );
+  await Promise.all(
+    plan.verify.map(async (argv) =>
+      assertDone(await bottle.exec(argv, { ...call, env: plan.env }), plan, `run \`${argv.join(' ')}\``, true),
+    ),
+  );
 }
 
 function writeCommand({ path, mode }: PlannedFile): string[] {
@@ -22,8 +30,12 @@ function assertDone({ status, stderr }: ExecResult, plan: AgentPlan, what: strin
   if (status.kind === 'exited' && status.code === 0) return;
   const how = status.kind === 'exited' ? `ended with ${status.code}` : status.kind;
   const tail = stderr.toString('utf8').trim().slice(-500);
-  throw new TerokError(isVerification ? 'IMAGE_UNAVAILABLE' : 'RUNTIME_FAILED', `\`${plan.agent}\` cannot be set up: could not ${what} in the bottle (${how})${tail === '' ? '.' : `: ${tail}`}`, {
-    context: { agent: plan.agent, status },
-    ...(isVerification ? { hint: `Build an image with the agent: \`terok image build ${plan.agent}\`.` } : {}),
-  });
+  throw new TerokError(
+    isVerification ? 'IMAGE_UNAVAILABLE' : 'RUNTIME_FAILED',
+    `\`${plan.agent}\` cannot be set up: could not ${what} in the bottle (${how})${tail === '' ? '.' : `: ${tail}`}`,
+    {
+      context: { agent: plan.agent, status },
+      ...(isVerification ? { hint: `Build an image with the agent: \`terok image build ${plan.agent}\`.` } : {}),
+    },
+  );
 }

@@ -9,7 +9,11 @@ export function fillText(template: string, values: TemplateValues): string {
 }
 
 /** Fills an argv: `lists` are spliced in, an argument that is one absent placeholder disappears. A value is never read as a template. */
-export function fillArgv(template: readonly string[], lists: Readonly<Record<string, readonly string[]>>, values: TemplateValues): string[] {
+export function fillArgv(
+  template: readonly string[],
+  lists: Readonly<Record<string, readonly string[]>>,
+  values: TemplateValues,
+): string[] {
   return template.flatMap((part) => {
     const name = wholePlaceholder(part);
     if (name !== undefined && name in lists) return [...(lists[name] ?? [])];

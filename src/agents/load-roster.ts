@@ -30,10 +30,14 @@ export async function loadRoster(configDir: string): Promise<Roster> {
 export function findAgent(roster: Roster, name: string): Agent {
   const entry = roster.get(name);
   if (entry !== undefined) return entry.agent;
-  throw new TerokError('NOT_FOUND', `There is no agent \`${name}\`; there are ${[...roster.keys()].map((known) => `\`${known}\``).join(', ')}.`, {
-    context: { agent: name, known: [...roster.keys()] },
-    hint: 'Choose one of these, or add a YAML file to the directory `agents` of the configuration.',
-  });
+  throw new TerokError(
+    'NOT_FOUND',
+    `There is no agent \`${name}\`; there are ${[...roster.keys()].map((known) => `\`${known}\``).join(', ')}.`,
+    {
+      context: { agent: name, known: [...roster.keys()] },
+      hint: 'Choose one of these, or add a YAML file to the directory `agents` of the configuration.',
+    },
+  );
 }
 
 async function readEntries(dir: string, originOf: (file: string) => string): Promise<RosterEntry[]> {
@@ -50,7 +54,10 @@ function assertDistinct(entries: readonly RosterEntry[]): void {
   const seen = new Map<string, string>();
   for (const { agent, origin } of entries) {
     const other = seen.get(agent.name);
-    if (other !== undefined) throw new TerokError('INVALID_CONFIG', `\`${other}\` and \`${origin}\` both define the agent \`${agent.name}\`.`, { hint: 'Remove or rename one of them.' });
+    if (other !== undefined)
+      throw new TerokError('INVALID_CONFIG', `\`${other}\` and \`${origin}\` both define the agent \`${agent.name}\`.`, {
+        hint: 'Remove or rename one of them.',
+      });
     seen.set(agent.name, origin);
   }
 }

@@ -45,10 +45,13 @@ function parseEndpoint(endpoint: string): URL {
   if (url === undefined || !['http:', 'https:'].includes(url.protocol)) throw refused(endpoint, 'is an `http` or `https` address');
   if (url.username !== '' || url.password !== '') throw refused(`${url.protocol}//…@${url.host}`, 'carries no user or password');
   if (url.search !== '' || url.hash !== '') throw refused(endpoint, 'has no query and no fragment');
-  if (!parseHostName(url.hostname).ok) throw refused(endpoint, 'names its host, because a bottle reaches names only; an IP address needs a name in `/etc/hosts`');
+  if (!parseHostName(url.hostname).ok)
+    throw refused(endpoint, 'names its host, because a bottle reaches names only; an IP address needs a name in `/etc/hosts`');
   return url;
 }
 
 function refused(endpoint: string, rule: string): TerokError {
-  return new TerokError('INVALID_CONFIG', `The endpoint of a model ${rule}; got \`${endpoint}\`.`, { hint: 'Correct `models` in the configuration.' });
+  return new TerokError('INVALID_CONFIG', `The endpoint of a model ${rule}; got \`${endpoint}\`.`, {
+    hint: 'Correct `models` in the configuration.',
+  });
 }

@@ -1,5 +1,5 @@
-import { parseRoutes } from '../core/resolve/index.ts';
 import { type Route, TerokError } from '../core/index.ts';
+import { parseRoutes } from '../core/resolve/index.ts';
 import { fillArgv, fillJson, fillText, type TemplateValues } from './fill-template.ts';
 import { type BottleFacts, instructionsText } from './instructions.ts';
 import { baseOf, type EndpointOverride, routeFor } from './model-endpoint.ts';
@@ -68,7 +68,9 @@ interface Access {
 export function planAgent(request: AgentRequest): AgentPlan {
   const { agent } = request;
   if (request.mode === 'headless' && (request.prompt ?? '').trim() === '') {
-    throw new TerokError('USAGE', `\`${agent.name}\` needs an instruction.`, { hint: 'Give one with `-p "…"`, or start it with a terminal.' });
+    throw new TerokError('USAGE', `\`${agent.name}\` needs an instruction.`, {
+      hint: 'Give one with `-p "…"`, or start it with a terminal.',
+    });
   }
   const accesses = chooseCredentials(request).map((credential, index) => accessTo(credential, request, index === 0));
   const values = templateValues(request, accesses);
@@ -81,9 +83,13 @@ export function planAgent(request: AgentRequest): AgentPlan {
     argv: [agent.binary, ...agentArguments(request)],
     verify: agent.verify,
     routes: [...accesses.map((access) => toRoute(agent, access)), ...parseRoutes(agent.routes, `agent ${agent.name}`)],
-    secrets: accesses.filter(({ stored }) => stored).map(({ credential, phantom }) => ({ secret: credential.secret, env: credential.env, phantom })),
+    secrets: accesses
+      .filter(({ stored }) => stored)
+      .map(({ credential, phantom }) => ({ secret: credential.secret, env: credential.env, phantom })),
     hiddenNames: agent.hidden,
-    notes: accesses.filter(({ stored }) => !stored).map(({ credential }) => `\`${agent.name}\` talks to its model server without a key: no secret \`${credential.secret}\` is stored.`),
+    notes: accesses
+      .filter(({ stored }) => !stored)
+      .map(({ credential }) => `\`${agent.name}\` talks to its model server without a key: no secret \`${credential.secret}\` is stored.`),
   };
 }
 
@@ -101,10 +107,14 @@ function accessTo(credential: AgentCredential, request: AgentRequest, isFirst: b
   const stored = request.secrets.includes(credential.secret);
   if (!stored && override === undefined) {
     const choices = request.agent.credentialUse === 'one' ? request.agent.credentials : [credential];
-    throw new TerokError('SECRET_MISSING', `\`${request.agent.name}\` needs the secret ${choices.map(({ secret }) => `\`${secret}\``).join(' or ')}, which is not stored.`, {
-      context: { agent: request.agent.name, secret: credential.secret },
-      hint: `Store it with \`terok secret set ${credential.secret}\`.`,
-    });
+    throw new TerokError(
+      'SECRET_MISSING',
+      `\`${request.agent.name}\` needs the secret ${choices.map(({ secret }) => `\`${secret}\``).join(' or ')}, which is not stored.`,
+      {
+        context: { agent: request.agent.name, secret: credential.secret },
+        hint: `Store it with \`terok secret set ${credential.secret}\`.`,
+      },
+    );
   }
   return { credential, stored, override, phantom: (request.mintPhantom ?? mintPhantom)(credential.phantomPrefix) };
 }
@@ -119,7 +129,9 @@ function accessEnvironment(accesses: readonly Access[]): Record<string, string> 
   return Object.fromEntries(
     accesses.flatMap(({ credential, phantom, override }) => [
       [credential.env, phantom] as const,
-      ...(override === undefined || credential.endpointEnv === undefined ? [] : [[credential.endpointEnv, baseOf(override.endpoint)] as const]),
+      ...(override === undefined || credential.endpointEnv === undefined
+        ? []
+        : [[credential.endpointEnv, baseOf(override.endpoint)] as const]),
     ]),
   );
 }

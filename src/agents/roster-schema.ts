@@ -5,7 +5,10 @@ import { z } from 'zod';
 const environmentName = z.string().regex(/^[A-Z_][A-Z0-9_]*$/, 'expected the name of an environment variable, such as `API_KEY`');
 const programName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'expected the name of a program, without a path');
 const packageName = z.string().regex(/^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/, 'expected the name of an npm package');
-const text = z.string().max(65_536).refine((value) => !value.includes('\0'), 'expected text without a NUL character');
+const text = z
+  .string()
+  .max(65_536)
+  .refine((value) => !value.includes('\0'), 'expected text without a NUL character');
 const argv = z.array(text).max(64);
 const command = z.array(text).min(1, 'expected at least the name of a program').max(64);
 /** Relative, inside a known directory, never upwards */
@@ -13,7 +16,10 @@ const relativePath = z
   .string()
   .min(1)
   .max(512)
-  .refine((path) => !path.startsWith('/') && !path.split('/').some((part) => part === '..' || part === '.' || part === ''), 'expected a relative path without `.` and `..`');
+  .refine(
+    (path) => !path.startsWith('/') && !path.split('/').some((part) => part === '..' || part === '.' || part === ''),
+    'expected a relative path without `.` and `..`',
+  );
 
 const npmInstall = z.strictObject({
   package: packageName.describe('Package in the npm registry'),
@@ -31,19 +37,47 @@ const install = z.strictObject({
     .optional()
     .describe('Native program below `node_modules`; the package’s own `bin` where absent'),
   drop: z.array(packageName).max(16).default([]).describe('Packages that npm installs but the image does not need'),
-  postInstall: z.array(command).max(16).default([]).describe('Commands that run as root in the image build, without any network, in the directory above `node_modules`'),
+  postInstall: z
+    .array(command)
+    .max(16)
+    .default([])
+    .describe('Commands that run as root in the image build, without any network, in the directory above `node_modules`'),
 });
 
 const credential = z.strictObject({
-  secret: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`').describe('Name of the secret in the vault'),
-  provider: z.string().regex(/^[a-z0-9-]{1,40}$/).optional().describe('Part of the model name before `/` that selects this credential'),
+  secret: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
+    .describe('Name of the secret in the vault'),
+  provider: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .optional()
+    .describe('Part of the model name before `/` that selects this credential'),
   env: environmentName.describe('Variable that carries the phantom in the bottle'),
-  phantomPrefix: z.string().regex(/^[A-Za-z0-9_-]{0,40}$/).default('').describe('How a real key begins, so that the agent takes the phantom for one'),
-  header: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'expected a lower-case header name').describe('Header in which the gateway sends the real value'),
-  prefix: z.string().regex(/^[\x20-\x7e]{0,64}$/).optional().describe('Text before the value, for example `Bearer `'),
-  endpoint: z.url({ protocol: /^https$/, error: 'expected an address such as `https://api.example.com`' }).describe('Where the agent sends its requests, without `/v1`'),
+  phantomPrefix: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{0,40}$/)
+    .default('')
+    .describe('How a real key begins, so that the agent takes the phantom for one'),
+  header: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'expected a lower-case header name')
+    .describe('Header in which the gateway sends the real value'),
+  prefix: z
+    .string()
+    .regex(/^[\x20-\x7e]{0,64}$/)
+    .optional()
+    .describe('Text before the value, for example `Bearer `'),
+  endpoint: z
+    .url({ protocol: /^https$/, error: 'expected an address such as `https://api.example.com`' })
+    .describe('Where the agent sends its requests, without `/v1`'),
   endpointEnv: environmentName.optional().describe('Variable that tells the agent another endpoint'),
-  paths: z.array(z.string().startsWith('/')).min(1).default(['/v1']).describe('Prefixes of the path below the endpoint that the bottle may use'),
+  paths: z
+    .array(z.string().startsWith('/'))
+    .min(1)
+    .default(['/v1'])
+    .describe('Prefixes of the path below the endpoint that the bottle may use'),
   defaultModel: z.string().min(1).max(200).optional().describe('Model where none is asked for'),
   smallModel: z.string().min(1).max(200).optional().describe('Model for titles and summaries'),
 });
@@ -58,31 +92,49 @@ const file = z
   .refine((value) => (value.text === undefined) !== (value.json === undefined), 'expected exactly one of `text` and `json`');
 
 const route = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,60}$/, 'expected lower-case letters, digits and hyphens').describe('Shown in refusals and in the audit log'),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,60}$/, 'expected lower-case letters, digits and hyphens')
+    .describe('Shown in refusals and in the audit log'),
   hosts: z.array(z.string().min(1)).min(1).describe('Exact names, or `*.suffix`'),
   ports: z.array(z.int().min(1).max(65_535)).min(1).default([443]).describe('TCP ports'),
   mode: z.enum(['passthrough', 'inspect']).describe('How the gateway treats connections'),
-  methods: z.array(z.string().regex(/^[A-Z]{1,20}$/)).min(1).optional().describe('HTTP methods, all by default'),
+  methods: z
+    .array(z.string().regex(/^[A-Z]{1,20}$/))
+    .min(1)
+    .optional()
+    .describe('HTTP methods, all by default'),
   paths: z.array(z.string().startsWith('/')).min(1).optional().describe('Prefixes of the path, all by default'),
 });
 
 export const agentSchema = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, starting with a letter').describe('Name on the command line'),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, starting with a letter')
+    .describe('Name on the command line'),
   label: z.string().min(1).max(80).describe('Name for people'),
   binary: programName.describe('Program that is started'),
   install: install.describe('How the image gets the program'),
   headless: z
     .strictObject({
       argv: argv.describe('Arguments; `{prompt}` is the instruction, `{autoApprove}`, `{model}`, `{output}` and `{extra}` stand for lists'),
-      output: z.strictObject({ text: argv.default([]), json: argv.default([]) }).prefault({}).describe('Arguments that select the form of the output'),
+      output: z
+        .strictObject({ text: argv.default([]), json: argv.default([]) })
+        .prefault({})
+        .describe('Arguments that select the form of the output'),
     })
     .describe('Without a person'),
-  interactive: z.strictObject({ argv: argv.describe('Arguments, as in `headless`; an absent prompt drops out') }).describe('With a person at a terminal'),
+  interactive: z
+    .strictObject({ argv: argv.describe('Arguments, as in `headless`; an absent prompt drops out') })
+    .describe('With a person at a terminal'),
   autoApprove: z
     .strictObject({ flags: argv.default([]), env: z.record(environmentName, text).default({}) })
     .prefault({})
     .describe('What makes the agent act without asking; the bottle is its limit'),
-  model: z.strictObject({ flags: argv.describe('Arguments that name the model, `{value}`') }).optional().describe('How a model is chosen'),
+  model: z
+    .strictObject({ flags: argv.describe('Arguments that name the model, `{value}`') })
+    .optional()
+    .describe('How a model is chosen'),
   resume: z.strictObject({ flags: argv.optional(), argv: argv.optional() }).optional().describe('How the last conversation is continued'),
   credentialUse: z.enum(['all', 'one']).default('all').describe('Whether every credential is needed or one of them'),
   credentials: z.array(credential).max(8).default([]).describe('Secrets that the gateway adds outside the bottle'),
@@ -90,7 +142,10 @@ export const agentSchema = z.strictObject({
   env: z.record(environmentName, text).default({}).describe('Environment'),
   dirs: z.array(relativePath).max(32).default([]).describe('Directories below the home directory'),
   files: z.array(file).max(32).default([]).describe('Files below the home directory'),
-  instructions: z.strictObject({ path: relativePath.describe('File below the home directory that the agent reads as its instructions') }).optional().describe('How the agent is told about the bottle'),
+  instructions: z
+    .strictObject({ path: relativePath.describe('File below the home directory that the agent reads as its instructions') })
+    .optional()
+    .describe('How the agent is told about the bottle'),
   verify: z.array(command).max(8).default([]).describe('Commands that must succeed in the finished image'),
   hidden: z.array(environmentName).max(64).default([]).describe('Variables of the host that never enter the bottle'),
 });

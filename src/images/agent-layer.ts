@@ -1,7 +1,7 @@
 import { lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { ignoreCodes, type ImageStore, runOrThrow, type StoredImage, TerokError } from '../core/index.ts';
+import { type ImageStore, ignoreCodes, runOrThrow, type StoredImage, TerokError } from '../core/index.ts';
 import { type Architecture, installPackages, type PackageVersion } from './npm-packages.ts';
 
 /** What an image needs to know of an agent; the roster's entries have this shape. */
@@ -68,7 +68,9 @@ export async function makeAgentLayer(options: AgentLayerOptions): Promise<Stored
 }
 
 function containerfile(base: string): string {
-  return [`FROM ${base}`, 'USER root', 'COPY root/ /', `RUN ["/bin/sh", "${HOME}/finish.sh"]`, 'ENV LANG=C.UTF-8', 'WORKDIR /', ''].join('\n');
+  return [`FROM ${base}`, 'USER root', 'COPY root/ /', `RUN ["/bin/sh", "${HOME}/finish.sh"]`, 'ENV LANG=C.UTF-8', 'WORKDIR /', ''].join(
+    '\n',
+  );
 }
 
 /** Post-install steps as root, then the checks as the agent user in a home that is thrown away. */
@@ -94,7 +96,13 @@ async function removeUnneeded(home: string, { agents, architecture }: AgentLayer
   const modules = path.join(home, 'node_modules');
   const node = path.join(modules, `node-linux-${architecture}`);
   const dropped = agents.flatMap(({ install }) => install.drop).map((name) => path.join(modules, name));
-  const unneeded = [...dropped, path.join(node, 'include'), path.join(node, 'share'), path.join(node, 'CHANGELOG.md'), path.join(modules, '.bin')];
+  const unneeded = [
+    ...dropped,
+    path.join(node, 'include'),
+    path.join(node, 'share'),
+    path.join(node, 'CHANGELOG.md'),
+    path.join(modules, '.bin'),
+  ];
   await Promise.all(unneeded.map((target) => rm(target, { recursive: true, force: true })));
 }
 
@@ -121,7 +129,9 @@ async function programOf({ binary, install }: ImageAgent, home: string, architec
   const { bin } = packageJson.parse(JSON.parse(await readFile(path.join(home, 'node_modules', name, 'package.json'), 'utf8')));
   const relative = typeof bin === 'string' ? bin : bin?.[binary];
   if (relative === undefined) {
-    throw new TerokError('IMAGE_UNAVAILABLE', `The npm package \`${name}\` has no program \`${binary}\`.`, { hint: 'Correct `binary` or set `install.program` in the agent’s roster file.' });
+    throw new TerokError('IMAGE_UNAVAILABLE', `The npm package \`${name}\` has no program \`${binary}\`.`, {
+      hint: 'Correct `binary` or set `install.program` in the agent’s roster file.',
+    });
   }
   return path.posix.join(name, path.posix.normalize(`/${relative}`));
 }

@@ -22,8 +22,13 @@ export async function aptSourcesFor(suite: string, etc = '/etc'): Promise<readon
   if (own.some((source) => source.suite === suite)) return own;
   const release = await readRelease(etc);
   const isDebian = release.ID === 'debian';
-  const moved = isDebian ? sources.filter((source) => baseSuite(source.suite) === release.VERSION_CODENAME && source.suite !== `${release.VERSION_CODENAME}-backports`) : [];
-  if (moved.length > 0) return moved.map((source) => ({ ...source, suite: source.suite.replace(release.VERSION_CODENAME ?? '', suite), components: ['main'] }));
+  const moved = isDebian
+    ? sources.filter(
+        (source) => baseSuite(source.suite) === release.VERSION_CODENAME && source.suite !== `${release.VERSION_CODENAME}-backports`,
+      )
+    : [];
+  if (moved.length > 0)
+    return moved.map((source) => ({ ...source, suite: source.suite.replace(release.VERSION_CODENAME ?? '', suite), components: ['main'] }));
   return [
     { uri: DEFAULT_MIRROR, suite, components: ['main'] },
     { uri: DEFAULT_SECURITY, suite: `${suite}-security`, components: ['main'] },
@@ -55,8 +60,12 @@ async function readHostSources(etc: string): Promise<AptSource[]> {
   const dir = path.join(etc, 'apt/sources.list.d');
   const names = ((await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? []).sort();
   const files = [path.join(etc, 'apt/sources.list'), ...names.map((name) => path.join(dir, name))];
-  const texts = await Promise.all(files.map(async (file) => ({ file, text: (await ignoreCodes(['ENOENT', 'EACCES'], () => readFile(file, 'utf8'))) ?? '' })));
-  return texts.flatMap(({ file, text }) => (file.endsWith('.sources') ? parseDeb822(text) : file.endsWith('.list') ? parseOneLine(text) : []));
+  const texts = await Promise.all(
+    files.map(async (file) => ({ file, text: (await ignoreCodes(['ENOENT', 'EACCES'], () => readFile(file, 'utf8'))) ?? '' })),
+  );
+  return texts.flatMap(({ file, text }) =>
+    file.endsWith('.sources') ? parseDeb822(text) : file.endsWith('.list') ? parseOneLine(text) : [],
+  );
 }
 
 /** The format of `*.sources`: stanzas of fields, continued lines start with a space. */
@@ -64,10 +73,13 @@ export function parseDeb822(text: string): AptSource[] {
   const uncommented = text.replaceAll(/^#.*\n?/gm, '');
   return uncommented.split(/\n[ \t]*\n/).flatMap((stanza) => {
     const fields = new Map<string, string>();
-    for (const [, name, value] of stanza.matchAll(/^([A-Za-z-]+):((?:.*)(?:\n[ \t].*)*)/gm)) fields.set((name ?? '').toLowerCase(), (value ?? '').trim());
+    for (const [, name, value] of stanza.matchAll(/^([A-Za-z-]+):((?:.*)(?:\n[ \t].*)*)/gm))
+      fields.set((name ?? '').toLowerCase(), (value ?? '').trim());
     const words = (name: string): string[] => (fields.get(name) ?? '').split(/\s+/).filter((word) => word !== '');
     if (!words('types').includes('deb') || fields.get('enabled')?.toLowerCase() === 'no') return [];
-    return words('uris').flatMap((uri) => words('suites').map((suite) => toSource(uri, suite, words('components'), fields.get('signed-by'))));
+    return words('uris').flatMap((uri) =>
+      words('suites').map((suite) => toSource(uri, suite, words('components'), fields.get('signed-by'))),
+    );
   });
 }
 
@@ -76,7 +88,14 @@ export function parseOneLine(text: string): AptSource[] {
   return text.split('\n').flatMap((line) => {
     const [, options, uri, suite, components] = /^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+([^#]*)/.exec(line) ?? [];
     if (uri === undefined || suite === undefined) return [];
-    return [toSource(uri, suite, (components ?? '').split(/\s+/).filter((word) => word !== ''), /signed-by=(\S+)/.exec(options ?? '')?.[1])];
+    return [
+      toSource(
+        uri,
+        suite,
+        (components ?? '').split(/\s+/).filter((word) => word !== ''),
+        /signed-by=(\S+)/.exec(options ?? '')?.[1],
+      ),
+    ];
   });
 }
 

@@ -34,11 +34,18 @@ const MAX_ENTRIES = 1_000_000;
 export async function identityOf(file: string): Promise<unknown> {
   const stat = await ignoreCodes(['ENOENT', 'ENOTDIR'], () => lstat(file));
   if (stat === undefined) {
-    throw new TerokError('IMAGE_UNAVAILABLE', `The base image \`${file}\` does not exist.`, { context: { file }, hint: 'Correct `image.base` in the configuration.' });
+    throw new TerokError('IMAGE_UNAVAILABLE', `The base image \`${file}\` does not exist.`, {
+      context: { file },
+      hint: 'Correct `image.base` in the configuration.',
+    });
   }
   if (!stat.isDirectory()) return [file, stat.size, stat.mtimeMs, stat.ino];
   const names = await readdir(file, { recursive: true });
-  if (names.length > MAX_ENTRIES) throw new TerokError('IMAGE_UNAVAILABLE', `The directory \`${file}\` has more than ${MAX_ENTRIES} entries; it is not a root filesystem.`);
+  if (names.length > MAX_ENTRIES)
+    throw new TerokError(
+      'IMAGE_UNAVAILABLE',
+      `The directory \`${file}\` has more than ${MAX_ENTRIES} entries; it is not a root filesystem.`,
+    );
   const entries: unknown[] = [];
   for (const name of names.sort()) {
     const entry = await lstat(path.join(file, name));

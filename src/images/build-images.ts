@@ -64,7 +64,11 @@ interface Context extends BuildImagesOptions {
  * builds; the others wait for it. A killed build leaves no tag.
  */
 export async function buildImages(options: BuildImagesOptions): Promise<ImagesResult> {
-  const context: Context = { ...options, progress: options.onProgress ?? (() => undefined), architecture: options.architecture ?? hostArchitecture() };
+  const context: Context = {
+    ...options,
+    progress: options.onProgress ?? (() => undefined),
+    architecture: options.architecture ?? hostArchitecture(),
+  };
   const base = await planBase(context);
   const l0 = await ensureLayer(context, 'l0', base.hash, {}, base.make);
   if (options.request.agents.length === 0) return { reference: l0.reference, id: l0.id, layers: [l0] };
@@ -85,11 +89,18 @@ interface LayerPlan {
   readonly make: (inputs: LayerInputs) => Promise<StoredImage>;
 }
 
-async function ensureLayer(context: Context, layer: 'l0' | 'l1', hash: string, extra: Readonly<Record<string, string>>, make: LayerPlan['make']): Promise<LayerResult> {
+async function ensureLayer(
+  context: Context,
+  layer: 'l0' | 'l1',
+  hash: string,
+  extra: Readonly<Record<string, string>>,
+  make: LayerPlan['make'],
+): Promise<LayerResult> {
   const { store, paths, request, progress, signal } = context;
   const reference = `localhost/terok/${layer}:${hash}`;
   const call = signal === undefined ? {} : { signal };
-  const replaced = request.force === true || (request.refresh === true && layer === 'l0') ? (await store.inspect(reference, call))?.id : undefined;
+  const replaced =
+    request.force === true || (request.refresh === true && layer === 'l0') ? (await store.inspect(reference, call))?.id : undefined;
   const isDone = async (): Promise<LayerResult | undefined> => {
     const image = await store.inspect(reference, call);
     return image === undefined || image.id === replaced ? undefined : result(layer, reference, image, 'cached');
@@ -97,10 +108,13 @@ async function ensureLayer(context: Context, layer: 'l0' | 'l1', hash: string, e
   const build = async (): Promise<LayerResult> => {
     progress({ kind: 'step', layer, message: `building \`${reference}\`` });
     const labels = { 'terok.layer': layer, 'terok.hash': hash, ...extra };
-    const image = await withStaging(paths, (stagingDir) => explainingFullDisk(`the image \`${reference}\``, () => make({ reference, labels, stagingDir })));
+    const image = await withStaging(paths, (stagingDir) =>
+      explainingFullDisk(`the image \`${reference}\``, () => make({ reference, labels, stagingDir })),
+    );
     return result(layer, reference, image, 'built');
   };
-  const onWait = (pid: number): void => progress({ kind: 'step', layer, message: `waiting for process ${pid}, which builds \`${reference}\`` });
+  const onWait = (pid: number): void =>
+    progress({ kind: 'step', layer, message: `waiting for process ${pid}, which builds \`${reference}\`` });
   return await withClaim(path.join(paths.state, 'images', `${layer}-${hash}.claim`), { isDone, onWait, ...call }, build);
 }
 
@@ -147,23 +161,45 @@ async function planAgentLayer(context: Context, base: LayerResult): Promise<Laye
     hash: contentHash([AGENT_LAYER_RECIPE, base.id, architecture, packages, recipe]),
     labels: { 'terok.agents': agents.map(({ name }) => name).join(','), 'terok.base': base.reference },
     make: async (inputs) => {
-      context.progress({ kind: 'step', layer: 'l1', message: `fetching ${packages.map(({ name, version }) => `${name}@${version}`).join(', ')}` });
-      return await makeAgentLayer({ ...stepOptions(context, 'l1'), ...inputs, baseReference: base.reference, agents, packages, architecture });
+      context.progress({
+        kind: 'step',
+        layer: 'l1',
+        message: `fetching ${packages.map(({ name, version }) => `${name}@${version}`).join(', ')}`,
+      });
+      return await makeAgentLayer({
+        ...stepOptions(context, 'l1'),
+        ...inputs,
+        baseReference: base.reference,
+        agents,
+        packages,
+        architecture,
+      });
     },
   };
 }
 
 async function resolvePackages(context: Context, agents: readonly ImageAgent[]): Promise<readonly PackageVersion[]> {
-  const wanted = [...toolPackages(context.architecture), ...agents.map(({ install }) => ({ name: install.npm.package, wanted: install.npm.version }))];
+  const wanted = [
+    ...toolPackages(context.architecture),
+    ...agents.map(({ install }) => ({ name: install.npm.package, wanted: install.npm.version })),
+  ];
   return await Promise.all(wanted.map(async ({ name, wanted: version }) => ({ name, version: await pinVersion(context, name, version) })));
 }
 
 async function pinVersion({ paths, request, progress, signal }: Context, name: string, wanted: string): Promise<string> {
-  const onStale = (error: unknown): void => progress({ kind: 'step', layer: 'l1', message: `keeping the known version of \`${name}\`: ${messageOf(error)}` });
-  return await pinned(paths, `npm:${name}@${wanted}`, () => resolveVersion(name, wanted, signal), { maxAgeMs: PIN_AGE_MS, refresh: request.refresh === true, onStale });
+  const onStale = (error: unknown): void =>
+    progress({ kind: 'step', layer: 'l1', message: `keeping the known version of \`${name}\`: ${messageOf(error)}` });
+  return await pinned(paths, `npm:${name}@${wanted}`, () => resolveVersion(name, wanted, signal), {
+    maxAgeMs: PIN_AGE_MS,
+    refresh: request.refresh === true,
+    onStale,
+  });
 }
 
-function stepOptions({ store, progress, signal }: Context, layer: 'l0' | 'l1'): { store: ImageStore; onLine: (line: string) => void; signal?: AbortSignal } {
+function stepOptions(
+  { store, progress, signal }: Context,
+  layer: 'l0' | 'l1',
+): { store: ImageStore; onLine: (line: string) => void; signal?: AbortSignal } {
   return { store, onLine: (line) => progress({ kind: 'line', layer, line }), ...(signal === undefined ? {} : { signal }) };
 }
 

@@ -5,10 +5,42 @@ import { type AptSource, toAptLine, withoutCredentials } from './apt-sources.ts'
 import { runStep } from './run-step.ts';
 
 /** Programs that a bottle and its agent need; Node needs `libatomic1` and `libstdc++6`. `iproute2` and `file` help where something is odd. */
-const PACKAGES = ['bash', 'ca-certificates', 'curl', 'file', 'git', 'iproute2', 'jq', 'less', 'libatomic1', 'libstdc++6', 'netbase', 'openssh-client', 'openssh-server', 'passwd', 'patch', 'procps', 'python3-minimal', 'ripgrep', 'tar', 'unzip', 'xz-utils'];
+const PACKAGES = [
+  'bash',
+  'ca-certificates',
+  'curl',
+  'file',
+  'git',
+  'iproute2',
+  'jq',
+  'less',
+  'libatomic1',
+  'libstdc++6',
+  'netbase',
+  'openssh-client',
+  'openssh-server',
+  'passwd',
+  'patch',
+  'procps',
+  'python3-minimal',
+  'ripgrep',
+  'tar',
+  'unzip',
+  'xz-utils',
+];
 const SUDO_PACKAGES = ['apt', 'sudo'];
 
-const EXCLUDED = ['/usr/share/man/*', '/usr/share/locale/*', '/usr/share/doc/*', '/usr/share/info/*', '/usr/share/lintian/*', '/usr/share/bash-completion/*', '/usr/share/zsh/*', '/usr/share/bug/*', '/usr/share/gitweb/*'];
+const EXCLUDED = [
+  '/usr/share/man/*',
+  '/usr/share/locale/*',
+  '/usr/share/doc/*',
+  '/usr/share/info/*',
+  '/usr/share/lintian/*',
+  '/usr/share/bash-completion/*',
+  '/usr/share/zsh/*',
+  '/usr/share/bug/*',
+  '/usr/share/gitweb/*',
+];
 const COPYRIGHT = '/usr/share/doc/*/copyright';
 
 /** Half an hour is enough for a slow mirror; the usual time is 20 s. */
@@ -26,7 +58,11 @@ export function debianInputs({ suite, sources, sudo }: DebianBase): unknown {
 }
 
 /** Makes the root filesystem as a tar archive with mmdebstrap and gives its path. */
-export async function makeDebianRootfs(base: DebianBase, stagingDir: string, options: { readonly onLine: (line: string) => void; readonly signal?: AbortSignal }): Promise<string> {
+export async function makeDebianRootfs(
+  base: DebianBase,
+  stagingDir: string,
+  options: { readonly onLine: (line: string) => void; readonly signal?: AbortSignal },
+): Promise<string> {
   const target = path.join(stagingDir, 'rootfs.tar');
   const sourcesList = path.join(stagingDir, 'sources.list');
   await writeFile(sourcesList, `${base.sources.map((source) => toAptLine(withoutCredentials(source))).join('\n')}\n`, { mode: 0o644 });
@@ -37,7 +73,9 @@ export async function makeDebianRootfs(base: DebianBase, stagingDir: string, opt
     '--variant=essential',
     '--format=tar',
     `--include=${packagesFor(base.sudo).join(',')}`,
-    ...['Acquire::Languages "none"', 'APT::Install-Recommends "false"', 'Acquire::Retries "3"', ...(await proxyOptions())].map((option) => `--aptopt=${option}`),
+    ...['Acquire::Languages "none"', 'APT::Install-Recommends "false"', 'Acquire::Retries "3"', ...(await proxyOptions())].map(
+      (option) => `--aptopt=${option}`,
+    ),
     ...EXCLUDED.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     `--dpkgopt=path-include=${COPYRIGHT}`,
     `--customize-hook=${customizeScript(base.sudo).trim().replaceAll('\n', '; ')}`,
@@ -94,9 +132,13 @@ async function proxyOptions(): Promise<readonly string[]> {
 function explain(error: unknown, { suite, sources }: DebianBase): unknown {
   if (!(error instanceof TerokError) || error.code !== 'RUNTIME_FAILED') return error;
   const mirrors = [...new Set(sources.map((source) => withoutCredentials(source).uri))].join(', ');
-  return new TerokError('IMAGE_UNAVAILABLE', `The base image could not be made from Debian \`${suite}\` (${mirrors}): ${messageOf(error)}`, {
-    context: { suite, mirrors, ...error.context },
-    hint: 'Check the mirror in `/etc/apt`, or set `image.base` to a registry reference, an archive or a root filesystem.',
-    cause: error,
-  });
+  return new TerokError(
+    'IMAGE_UNAVAILABLE',
+    `The base image could not be made from Debian \`${suite}\` (${mirrors}): ${messageOf(error)}`,
+    {
+      context: { suite, mirrors, ...error.context },
+      hint: 'Check the mirror in `/etc/apt`, or set `image.base` to a registry reference, an archive or a root filesystem.',
+      cause: error,
+    },
+  );
 }

@@ -30,7 +30,10 @@ export async function makeDerivedBase(options: DerivedBaseOptions): Promise<Stor
   const contextDir = path.join(stagingDir, 'context');
   await mkdir(contextDir);
   await writeFile(path.join(contextDir, 'prepare.sh'), prepareScript(options.sudo));
-  await writeFile(path.join(contextDir, 'Containerfile'), `FROM ${source}\nUSER root\nCOPY prepare.sh /usr/lib/terok/prepare.sh\nRUN ["/bin/sh", "/usr/lib/terok/prepare.sh"]\nWORKDIR /\n`);
+  await writeFile(
+    path.join(contextDir, 'Containerfile'),
+    `FROM ${source}\nUSER root\nCOPY prepare.sh /usr/lib/terok/prepare.sh\nRUN ["/bin/sh", "/usr/lib/terok/prepare.sh"]\nWORKDIR /\n`,
+  );
   const missing: string[] = [];
   const onProgress = (line: string): void => {
     if (line.includes(MISSING_MARK)) missing.push(line.slice(line.indexOf(MISSING_MARK) + MISSING_MARK.length).trim());
@@ -62,10 +65,17 @@ async function fetchBase({ store, base, stagingDir, onLine, signal }: DerivedBas
   }
 }
 
-async function asTar(source: string, stagingDir: string, options: { readonly onLine: (line: string) => void; readonly signal?: AbortSignal }): Promise<string> {
+async function asTar(
+  source: string,
+  stagingDir: string,
+  options: { readonly onLine: (line: string) => void; readonly signal?: AbortSignal },
+): Promise<string> {
   if (!(await stat(source)).isDirectory()) return source;
   const target = path.join(stagingDir, 'rootfs.tar');
-  await runStep(['tar', '--create', '--numeric-owner', '--one-file-system', '--directory', source, '--file', target, '.'], { ...options, timeoutMs: 10 * 60_000 });
+  await runStep(['tar', '--create', '--numeric-owner', '--one-file-system', '--directory', source, '--file', target, '.'], {
+    ...options,
+    timeoutMs: 10 * 60_000,
+  });
   return target;
 }
 
@@ -92,18 +102,27 @@ mkdir -p /home/agent /work /etc/terok /usr/lib/terok /run/sshd
 chown 1000:1000 /home/agent /work
 chmod 0700 /home/agent
 find / -xdev -type f \\( -perm -4000 -o -perm -2000 \\) -exec chmod ug-s {} +
-${sudo ? "mkdir -p /etc/sudoers.d\necho 'agent ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/agent\nchmod 0440 /etc/sudoers.d/agent\nchmod u+s \"$(command -v sudo)\"\n" : ''}rm -f /etc/ssh/ssh_host_* /usr/lib/terok/prepare.sh
+${sudo ? 'mkdir -p /etc/sudoers.d\necho \'agent ALL=(ALL:ALL) NOPASSWD: ALL\' > /etc/sudoers.d/agent\nchmod 0440 /etc/sudoers.d/agent\nchmod u+s "$(command -v sudo)"\n' : ''}rm -f /etc/ssh/ssh_host_* /usr/lib/terok/prepare.sh
 `;
 }
 
 function explain(error: unknown, base: ForeignBase, missing: readonly string[]): unknown {
-  const fromMessage = new RegExp(`${MISSING_MARK}([^\\n"]*)`).exec(`${messageOf(error)} ${isTerokError(error) ? JSON.stringify(error.context) : ''}`)?.[1];
-  const names = (missing[0] ?? fromMessage ?? '').trim().split(/\s+/).filter((name) => name !== '');
+  const fromMessage = new RegExp(`${MISSING_MARK}([^\\n"]*)`).exec(
+    `${messageOf(error)} ${isTerokError(error) ? JSON.stringify(error.context) : ''}`,
+  )?.[1];
+  const names = (missing[0] ?? fromMessage ?? '')
+    .trim()
+    .split(/\s+/)
+    .filter((name) => name !== '');
   if (names.length === 0) return error;
   const what = base.kind === 'registry' ? base.reference : base.kind === 'archive' ? base.file : base.path;
-  return new TerokError('IMAGE_UNAVAILABLE', `The base image \`${what}\` lacks ${names.map((name) => `\`${name}\``).join(', ')}, which every bottle needs.`, {
-    context: { base, missing: names },
-    hint: 'Add the packages (for example `bash git openssh-server tar`) to that image, or leave `image.base` out to use Debian.',
-    cause: error,
-  });
+  return new TerokError(
+    'IMAGE_UNAVAILABLE',
+    `The base image \`${what}\` lacks ${names.map((name) => `\`${name}\``).join(', ')}, which every bottle needs.`,
+    {
+      context: { base, missing: names },
+      hint: 'Add the packages (for example `bash git openssh-server tar`) to that image, or leave `image.base` out to use Debian.',
+      cause: error,
+    },
+  );
 }

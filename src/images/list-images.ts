@@ -14,7 +14,9 @@ const OWN_REFERENCE = /^localhost\/terok\/(?:l0|l1|base):[0-9a-f]{12}$/;
 /** Every tag that terok made. */
 export async function listImages(store: ImageStore, options: CallOptions = {}): Promise<readonly TerokImage[]> {
   const images = await store.list('terok.layer', options);
-  return images.flatMap((image) => image.references.filter((reference) => OWN_REFERENCE.test(reference)).map((reference) => toTerokImage(image, reference)));
+  return images.flatMap((image) =>
+    image.references.filter((reference) => OWN_REFERENCE.test(reference)).map((reference) => toTerokImage(image, reference)),
+  );
 }
 
 export interface PruneOptions extends CallOptions {
@@ -32,7 +34,9 @@ export async function pruneImages({ store, keep, ...call }: PruneOptions): Promi
     if (base !== undefined && isNeeded(image, needed)) needed.add(base);
   }
   const unneeded = images.filter((image) => !isNeeded(image, needed));
-  const removable = unneeded.flatMap((image) => image.references.filter((reference) => OWN_REFERENCE.test(reference)).map((reference) => toTerokImage(image, reference)));
+  const removable = unneeded.flatMap((image) =>
+    image.references.filter((reference) => OWN_REFERENCE.test(reference)).map((reference) => toTerokImage(image, reference)),
+  );
   const ordered = removable.sort((a, b) => (a.layer > b.layer ? -1 : 1));
   for (const { reference } of ordered) await store.remove(reference, call);
   return ordered;
@@ -44,5 +48,12 @@ function isNeeded(image: StoredImage, needed: ReadonlySet<string>): boolean {
 
 function toTerokImage(image: StoredImage, reference: string): TerokImage {
   const { labels, id, bytes, createdAt } = image;
-  return { reference, layer: labels['terok.layer'] ?? 'unknown', id, bytes, createdAt, agents: (labels['terok.agents'] ?? '').split(',').filter((name) => name !== '') };
+  return {
+    reference,
+    layer: labels['terok.layer'] ?? 'unknown',
+    id,
+    bytes,
+    createdAt,
+    agents: (labels['terok.agents'] ?? '').split(',').filter((name) => name !== ''),
+  };
 }

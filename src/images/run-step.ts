@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { helperEnvironment, systemCodeOf, TerokError } from '../core/index.ts';
 import { diskFullError, mentionsFullDisk } from './disk-full.ts';
 
@@ -25,7 +25,12 @@ const MAX_LINE_LENGTH = 1_000;
 export async function runStep(argv: readonly [string, ...string[]], options: StepOptions): Promise<void> {
   const stop = AbortSignal.any([AbortSignal.timeout(options.timeoutMs), ...(options.signal === undefined ? [] : [options.signal])]);
   stop.throwIfAborted();
-  const child = spawn(argv[0], argv.slice(1), { cwd: options.cwd, env: helperEnvironment(options.env ?? {}), detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(argv[0], argv.slice(1), {
+    cwd: options.cwd,
+    env: helperEnvironment(options.env ?? {}),
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   const kill = (): void => killGroup(child.pid);
   stop.addEventListener('abort', kill, { once: true });
   try {
@@ -36,7 +41,10 @@ export async function runStep(argv: readonly [string, ...string[]], options: Ste
     });
     child.stdin.on('error', () => kill());
     child.stdin.end(options.input ?? '');
-    const output = options.stdoutFile === undefined ? readLines(child.stdout, tail, options.onLine) : pipeline(child.stdout, createWriteStream(options.stdoutFile, { flags: 'wx', mode: 0o600 }));
+    const output =
+      options.stdoutFile === undefined
+        ? readLines(child.stdout, tail, options.onLine)
+        : pipeline(child.stdout, createWriteStream(options.stdoutFile, { flags: 'wx', mode: 0o600 }));
     const [code] = await Promise.all([ended, output, readLines(child.stderr, tail, options.onLine)]);
     if (code !== 0) throw stepError(argv, code, tail, options, stop);
   } catch (error) {
@@ -65,18 +73,33 @@ async function readLines(stream: Readable, tail: string[], onLine: ((line: strin
   }
 }
 
-function stepError(argv: readonly string[], code: number | null, tail: readonly string[], options: StepOptions, stop: AbortSignal): TerokError {
+function stepError(
+  argv: readonly string[],
+  code: number | null,
+  tail: readonly string[],
+  options: StepOptions,
+  stop: AbortSignal,
+): TerokError {
   const program = argv[0] ?? '';
   if (options.signal?.aborted === true) return new TerokError('CANCELLED', `\`${program}\` was cancelled.`);
-  if (stop.aborted) return new TerokError('TIMEOUT', `\`${program}\` took longer than ${options.timeoutMs / 60_000} minutes.`, { hint: 'Look at the network, then run the command again.' });
+  if (stop.aborted)
+    return new TerokError('TIMEOUT', `\`${program}\` took longer than ${options.timeoutMs / 60_000} minutes.`, {
+      hint: 'Look at the network, then run the command again.',
+    });
   const text = tail.join('\n');
   if (mentionsFullDisk(text)) return diskFullError(`\`${program}\``);
-  return new TerokError('RUNTIME_FAILED', `\`${program}\` ended with ${code ?? 'a signal'}: ${tail.slice(-5).join('\n')}`, { context: { program, output: text } });
+  return new TerokError('RUNTIME_FAILED', `\`${program}\` ended with ${code ?? 'a signal'}: ${tail.slice(-5).join('\n')}`, {
+    context: { program, output: text },
+  });
 }
 
 function explain(program: string, error: unknown): unknown {
   if (systemCodeOf(error) === 'ENOENT') {
-    return new TerokError('DEPENDENCY_MISSING', `The program \`${program}\` is not installed.`, { context: { program }, hint: 'Run `terok doctor`; it names the package.', cause: error });
+    return new TerokError('DEPENDENCY_MISSING', `The program \`${program}\` is not installed.`, {
+      context: { program },
+      hint: 'Run `terok doctor`; it names the package.',
+      cause: error,
+    });
   }
   return systemCodeOf(error) === 'ENOSPC' || systemCodeOf(error) === 'EDQUOT' ? diskFullError(`\`${program}\``, error) : error;
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { type CliResult, CliHome } from '../integration/cli-process.ts';
+import { CliHome, type CliResult } from '../integration/cli-process.ts';
 import { type ModelEndpoint, startModelEndpoint } from '../support/model-endpoint.ts';
 
 const git = promisify(execFile);
@@ -18,7 +18,9 @@ const RUN_TIMEOUT_MS = 900_000;
 const NOT_FILES = ['--exclude-dir=proc', '--exclude-dir=sys', '--exclude-dir=dev'];
 
 /** How this machine reaches the npm registry. */
-const REGISTRY_ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(?:npm_config_registry|(?:https?|no)_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name)));
+const REGISTRY_ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => /^(?:npm_config_registry|(?:https?|no)_proxy|NODE_EXTRA_CA_CERTS)$/i.test(name)),
+);
 
 const outcomeSchema = z.object({
   slug: z.string(),
@@ -49,7 +51,8 @@ beforeEach(async () => {
 
 afterEach(async () => {
   const listed = await terok(['list', '--json']);
-  for (const { slug } of z.array(z.object({ slug: z.string() })).parse(JSON.parse(listed.stdout || '[]'))) await terok(['rm', '--force', slug]);
+  for (const { slug } of z.array(z.object({ slug: z.string() })).parse(JSON.parse(listed.stdout || '[]')))
+    await terok(['rm', '--force', slug]);
   home.remove();
 });
 
@@ -84,10 +87,14 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
   it('edits, commits and pushes with a key that the bottle never has', { timeout: RUN_TIMEOUT_MS }, async (ctx) => {
     const host = hostname().toLowerCase();
     const found = await lookup(host, { family: 4 }).catch(() => undefined);
-    if (found === undefined) return ctx.skip(`this host's own name \`${host}\` does not resolve, so a bottle cannot be routed to a server on this host`);
+    if (found === undefined)
+      return ctx.skip(`this host's own name \`${host}\` does not resolve, so a bottle cannot be routed to a server on this host`);
     await using model = await startModel('/work/sample', found.address);
     const server = { endpoint: `http://${host}:${model.port}`, privateNetworks: [`${found.address}/32`] };
-    await writeFile(path.join(home.configDir, 'config.yml'), JSON.stringify({ models: { [name]: server }, unenforcedLimits: ['memory', 'cpus', 'pids', 'files'] }));
+    await writeFile(
+      path.join(home.configDir, 'config.yml'),
+      JSON.stringify({ models: { [name]: server }, unenforcedLimits: ['memory', 'cpus', 'pids', 'files'] }),
+    );
     expect(await terok(['secret', 'set', secret], REAL_KEY)).toMatchObject({ status: 0 });
 
     const run = await terok(['run', repository, '--agent', name, '-p', 'Add a greeting', '--keep', '--json']);
@@ -101,7 +108,9 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
     expect(calls.length).toBeGreaterThanOrEqual(5);
     expect(calls.map(({ status }) => status)).toEqual(calls.map(() => 200));
     expect(calls.at(-1)?.body).toContain('pushed-by-the-agent');
-    expect(calls.map(({ headers }) => headers['x-api-key'] ?? headers.authorization?.replace('Bearer ', ''))).toEqual(calls.map(() => REAL_KEY));
+    expect(calls.map(({ headers }) => headers['x-api-key'] ?? headers.authorization?.replace('Bearer ', ''))).toEqual(
+      calls.map(() => REAL_KEY),
+    );
 
     const phantom = await phantomOf(outcome.slug, env);
     expect(phantom).toMatch(/^sk-/);
@@ -132,7 +141,10 @@ async function filesWith(slug: string, text: string): Promise<string[]> {
 }
 
 async function processesWith(slug: string, user: 'agent' | 'root', text: string): Promise<string[]> {
-  const { stdout } = await terok(['exec', '--user', user, slug, '--', 'sh', '-c', 'exec grep -laF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null'], text);
+  const { stdout } = await terok(
+    ['exec', '--user', user, slug, '--', 'sh', '-c', 'exec grep -laF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null'],
+    text,
+  );
   return stdout.split('\n').filter((line) => line !== '');
 }
 

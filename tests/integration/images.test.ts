@@ -12,7 +12,11 @@ import { type TemporaryPaths, temporaryPaths } from '../support/temporary-paths.
 const AGENT: ImageAgent = {
   name: 'semver',
   binary: 'semver',
-  install: { npm: { package: 'semver', version: '7.8.6' }, drop: [], postInstall: [['sh', '-c', 'echo "finished without network" > /opt/terok/finished']] },
+  install: {
+    npm: { package: 'semver', version: '7.8.6' },
+    drop: [],
+    postInstall: [['sh', '-c', 'echo "finished without network" > /opt/terok/finished']],
+  },
   verify: [['node', '--version']],
 };
 const DEBIAN: ImageRequest = { base: { kind: 'debian' }, agents: [], sudo: false };
@@ -52,8 +56,15 @@ describe('the base image from Debian', () => {
     expect(again.layers).toEqual([{ ...first.layers[0], how: 'cached' }]);
     expect(first.layers[0]?.bytes).toBeLessThan(MAX_BASE_BYTES);
     const programs = 'bash curl git jq less ps python3 rg tar xz ip';
-    expect(await inImage(first.reference, `for p in ${programs}; do command -v $p >/dev/null || echo missing $p; done; test -x /usr/sbin/sshd && echo sshd`)).toBe('sshd\n');
-    expect(await inImage(first.reference, 'getent passwd agent; stat -c "%U %a" /home/agent /work')).toBe('agent:x:1000:1000:agent:/home/agent:/bin/sh\nagent 700\nagent 755\n');
+    expect(
+      await inImage(
+        first.reference,
+        `for p in ${programs}; do command -v $p >/dev/null || echo missing $p; done; test -x /usr/sbin/sshd && echo sshd`,
+      ),
+    ).toBe('sshd\n');
+    expect(await inImage(first.reference, 'getent passwd agent; stat -c "%U %a" /home/agent /work')).toBe(
+      'agent:x:1000:1000:agent:/home/agent:/bin/sh\nagent 700\nagent 755\n',
+    );
     expect(await inImage(first.reference, 'find / -xdev -type f -perm /6000; ls /etc/ssh | grep host_ || true')).toBe('');
   });
 });
@@ -63,7 +74,10 @@ describe('a base image from elsewhere', () => {
     const { reference } = await build(DEBIAN);
     const contextDir = path.join(temporary.root, 'context');
     await mkdir(contextDir);
-    await writeFile(path.join(contextDir, 'Containerfile'), `FROM ${reference}\nRUN rm /usr/bin/git /usr/sbin/sshd && sed -i /^agent:/d /etc/passwd && echo "node:x:1000:1000::/home/node:/bin/sh" >> /etc/passwd && chmod u+s /usr/bin/passwd\n`);
+    await writeFile(
+      path.join(contextDir, 'Containerfile'),
+      `FROM ${reference}\nRUN rm /usr/bin/git /usr/sbin/sshd && sed -i /^agent:/d /etc/passwd && echo "node:x:1000:1000::/home/node:/bin/sh" >> /etc/passwd && chmod u+s /usr/bin/passwd\n`,
+    );
     const lame = 'localhost/terok-images-test/lame:1';
     await store.build({ contextDir, reference: lame, labels: {} });
     made.unshift(lame);
@@ -73,7 +87,10 @@ describe('a base image from elsewhere', () => {
       code: 'IMAGE_UNAVAILABLE',
       message: expect.stringContaining('lacks `git`, `sshd`, which every bottle needs'),
     });
-    await writeFile(path.join(contextDir, 'Containerfile'), `FROM ${lame}\nRUN ln -s /bin/true /usr/bin/git && ln -s /bin/true /usr/sbin/sshd\n`);
+    await writeFile(
+      path.join(contextDir, 'Containerfile'),
+      `FROM ${lame}\nRUN ln -s /bin/true /usr/bin/git && ln -s /bin/true /usr/sbin/sshd\n`,
+    );
     const sound = 'localhost/terok-images-test/sound:1';
     await store.build({ contextDir, reference: sound, labels: {} });
     made.unshift(sound);
@@ -82,11 +99,15 @@ describe('a base image from elsewhere', () => {
     await host.call('export', ['export', '--output', rootfs, container]);
     await host.call('remove', ['rm', container]);
     const { reference: derived } = await build({ ...DEBIAN, base: { kind: 'rootfs', path: rootfs } });
-    expect(await inImage(derived, 'getent passwd 1000; find / -xdev -type f -perm /6000')).toBe('agent:x:1000:1000:agent:/home/agent:/bin/sh\n');
+    expect(await inImage(derived, 'getent passwd 1000; find / -xdev -type f -perm /6000')).toBe(
+      'agent:x:1000:1000:agent:/home/agent:/bin/sh\n',
+    );
   });
 
   it('says that the file does not exist', async () => {
-    await expect(build({ ...DEBIAN, base: { kind: 'archive', file: '/nonexistent.tar' } })).rejects.toMatchObject({ code: 'IMAGE_UNAVAILABLE' });
+    await expect(build({ ...DEBIAN, base: { kind: 'archive', file: '/nonexistent.tar' } })).rejects.toMatchObject({
+      code: 'IMAGE_UNAVAILABLE',
+    });
   });
 });
 
@@ -95,7 +116,9 @@ describe('the agent layer', () => {
     const request = { ...DEBIAN, agents: [AGENT] };
     const first = await build(request);
     expect((await build(request)).layers.map(({ how }) => how)).toEqual(['cached', 'cached']);
-    expect(await inImage(first.reference, 'cat /opt/terok/finished; test -L /usr/local/bin/semver && node --version')).toMatch(/^finished without network\nv\d+\./);
+    expect(await inImage(first.reference, 'cat /opt/terok/finished; test -L /usr/local/bin/semver && node --version')).toMatch(
+      /^finished without network\nv\d+\./,
+    );
     const listed = (await listImages(store)).find(({ reference }) => reference === first.reference);
     expect(listed).toMatchObject({ layer: 'l1', agents: ['semver'] });
     const changed = await build({ ...DEBIAN, agents: [{ ...AGENT, verify: [['node', '-e', '0']] }] });
@@ -113,7 +136,10 @@ describe('the agent layer', () => {
 describe('a killed build', () => {
   it('leaves no tag and no claim that blocks; the next build cleans up', async () => {
     const env = { ...process.env, ...temporary.env };
-    const worker = spawn(process.execPath, [fileURLToPath(new URL('../support/image-build-worker.ts', import.meta.url))], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const worker = spawn(process.execPath, [fileURLToPath(new URL('../support/image-build-worker.ts', import.meta.url))], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const staging = path.join(temporary.paths.cache, 'staging');
     const started = new Promise<void>((resolve) => worker.stdout.on('data', (chunk: Buffer) => chunk.includes('extracting') && resolve()));
     await started;
@@ -123,7 +149,9 @@ describe('a killed build', () => {
     const { layers } = await build({ ...DEBIAN, sudo: true });
     expect(layers[0]?.how).toBe('built');
     expect(await readdir(staging)).toEqual([]);
-    expect(await inImage(layers[0]?.reference ?? '', 'find / -xdev -type f -perm /6000; cat /etc/sudoers.d/agent')).toBe('/usr/bin/sudo\nagent ALL=(ALL:ALL) NOPASSWD: ALL\n');
+    expect(await inImage(layers[0]?.reference ?? '', 'find / -xdev -type f -perm /6000; cat /etc/sudoers.d/agent')).toBe(
+      '/usr/bin/sudo\nagent ALL=(ALL:ALL) NOPASSWD: ALL\n',
+    );
   });
 });
 

@@ -47,7 +47,9 @@ describe('loadRoster', () => {
   });
 
   it('refuses an unknown setting, because a typo must not drop a rule', async () => {
-    await expect(rosterWith({ 'mine.yaml': `${OWN}autoAprove: { flags: [-y] }\n` })).rejects.toThrow(/line 7, column 1: unknown setting `autoAprove`/);
+    await expect(rosterWith({ 'mine.yaml': `${OWN}autoAprove: { flags: [-y] }\n` })).rejects.toThrow(
+      /line 7, column 1: unknown setting `autoAprove`/,
+    );
   });
 
   it.each(['../.bashrc', '/etc/passwd', 'a//b', './x'])('refuses the file path %s', async (file) => {
@@ -60,6 +62,8 @@ describe('loadRoster', () => {
 
   it('lists what exists when an agent is unknown', async () => {
     const roster = await loadRoster('/nonexistent');
-    expect(() => findAgent(roster, 'clod')).toThrow(expect.objectContaining({ code: 'NOT_FOUND', message: 'There is no agent `clod`; there are `claude`, `codex`, `opencode`.' }));
+    expect(() => findAgent(roster, 'clod')).toThrow(
+      expect.objectContaining({ code: 'NOT_FOUND', message: 'There is no agent `clod`; there are `claude`, `codex`, `opencode`.' }),
+    );
   });
 });

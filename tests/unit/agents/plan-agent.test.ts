@@ -4,7 +4,14 @@ import { type AgentRequest, findAgent, loadRoster, planAgent } from '../../../sr
 const roster = await loadRoster('/nonexistent');
 
 function plan(name: string, overrides: Partial<AgentRequest> = {}) {
-  return planAgent({ agent: findAgent(roster, name), mode: 'headless', prompt: 'Fix it', workDir: '/work/repo', secrets: ['anthropic', 'openai'], ...overrides });
+  return planAgent({
+    agent: findAgent(roster, name),
+    mode: 'headless',
+    prompt: 'Fix it',
+    workDir: '/work/repo',
+    secrets: ['anthropic', 'openai'],
+    ...overrides,
+  });
 }
 
 function fileOf(planned: ReturnType<typeof plan>, ending: string): string {
@@ -14,7 +21,14 @@ function fileOf(planned: ReturnType<typeof plan>, ending: string): string {
 describe('planAgent', () => {
   it('runs each built-in agent unattended', () => {
     expect(plan('claude').argv).toEqual(['claude', '--dangerously-skip-permissions', '--output-format', 'text', '-p', '--', 'Fix it']);
-    expect(plan('codex').argv).toEqual(['codex', 'exec', '--dangerously-bypass-approvals-and-sandbox', '--skip-git-repo-check', '--', 'Fix it']);
+    expect(plan('codex').argv).toEqual([
+      'codex',
+      'exec',
+      '--dangerously-bypass-approvals-and-sandbox',
+      '--skip-git-repo-check',
+      '--',
+      'Fix it',
+    ]);
     expect(plan('opencode').argv).toEqual(['opencode', 'run', '--', 'Fix it']);
   });
 
@@ -42,7 +56,10 @@ describe('planAgent', () => {
 
   it('starts without a prompt where a person sits at the terminal, and only there', () => {
     const { agent: _, ...rest } = { agent: 0, mode: 'interactive' as const };
-    expect(planAgent({ agent: findAgent(roster, 'claude'), workDir: '/work/repo', secrets: ['anthropic'], ...rest }).argv).toEqual(['claude', '--dangerously-skip-permissions']);
+    expect(planAgent({ agent: findAgent(roster, 'claude'), workDir: '/work/repo', secrets: ['anthropic'], ...rest }).argv).toEqual([
+      'claude',
+      '--dangerously-skip-permissions',
+    ]);
     expect(() => plan('claude', { prompt: '  ' })).toThrow(expect.objectContaining({ code: 'USAGE' }));
   });
 
@@ -52,14 +69,25 @@ describe('planAgent', () => {
     expect(phantom).toMatch(/^sk-ant-api03-[\w-]{80}$/);
     expect(planned.secrets).toEqual([{ secret: 'anthropic', env: 'ANTHROPIC_API_KEY', phantom }]);
     expect(planned.routes).toEqual([
-      { name: 'claude-anthropic', hosts: ['api.anthropic.com'], ports: [443], mode: 'inspect', paths: ['/v1'], inject: { secret: 'anthropic', header: 'x-api-key', phantom } },
+      {
+        name: 'claude-anthropic',
+        hosts: ['api.anthropic.com'],
+        ports: [443],
+        mode: 'inspect',
+        paths: ['/v1'],
+        inject: { secret: 'anthropic', header: 'x-api-key', phantom },
+      },
     ]);
     expect(plan('claude').env.ANTHROPIC_API_KEY).not.toBe(phantom);
   });
 
   it('says which secret is missing', () => {
     expect(() => plan('codex', { secrets: ['anthropic'] })).toThrow(
-      expect.objectContaining({ code: 'SECRET_MISSING', message: '`codex` needs the secret `openai`, which is not stored.', hint: 'Store it with `terok secret set openai`.' }),
+      expect.objectContaining({
+        code: 'SECRET_MISSING',
+        message: '`codex` needs the secret `openai`, which is not stored.',
+        hint: 'Store it with `terok secret set openai`.',
+      }),
     );
     expect(() => plan('opencode', { secrets: [] })).toThrow('`anthropic` or `openai`');
   });
@@ -70,7 +98,11 @@ describe('planAgent', () => {
     const both = plan('opencode');
     expect(both.secrets.map(({ secret }) => secret)).toEqual(['anthropic']);
     expect(both.env).not.toHaveProperty('OPENAI_API_KEY');
-    expect(JSON.parse(fileOf(both, 'opencode.json'))).toMatchObject({ permission: 'allow', enabled_providers: ['anthropic'], provider: { anthropic: { options: { baseURL: 'https://api.anthropic.com/v1' } } } });
+    expect(JSON.parse(fileOf(both, 'opencode.json'))).toMatchObject({
+      permission: 'allow',
+      enabled_providers: ['anthropic'],
+      provider: { anthropic: { options: { baseURL: 'https://api.anthropic.com/v1' } } },
+    });
   });
 
   describe('with a model server of the user', () => {
@@ -78,7 +110,14 @@ describe('planAgent', () => {
 
     it('routes there and nowhere else, without TLS only because the address says so', () => {
       expect(plan('codex', { endpoint }).routes).toMatchObject([
-        { hosts: ['models.example.com'], ports: [8080], paths: ['/proxy/v1'], plainUpstream: true, privateNetworks: ['10.0.0.0/8'], inject: { secret: 'openai', prefix: 'Bearer ' } },
+        {
+          hosts: ['models.example.com'],
+          ports: [8080],
+          paths: ['/proxy/v1'],
+          plainUpstream: true,
+          privateNetworks: ['10.0.0.0/8'],
+          inject: { secret: 'openai', prefix: 'Bearer ' },
+        },
       ]);
       expect(plan('codex', { endpoint: { endpoint: 'https://models.example.com' } }).routes[0]).not.toHaveProperty('plainUpstream');
     });
@@ -105,7 +144,9 @@ describe('planAgent', () => {
       ['https://models.example.com/?a=b', 'has no query'],
       ['not an address', 'is an `http` or `https` address'],
     ])('refuses %s', (address, rule) => {
-      expect(() => plan('claude', { endpoint: { endpoint: address } })).toThrow(expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(rule) }));
+      expect(() => plan('claude', { endpoint: { endpoint: address } })).toThrow(
+        expect.objectContaining({ code: 'INVALID_CONFIG', message: expect.stringContaining(rule) }),
+      );
     });
 
     it('never repeats a password from an address', () => {
@@ -116,7 +157,11 @@ describe('planAgent', () => {
   });
 
   it('tells the agent about its branch in the file that it reads', () => {
-    for (const [name, file] of [['claude', '/home/agent/.claude/CLAUDE.md'], ['codex', '/home/agent/.codex/AGENTS.md'], ['opencode', '/home/agent/.config/opencode/AGENTS.md']] as const) {
+    for (const [name, file] of [
+      ['claude', '/home/agent/.claude/CLAUDE.md'],
+      ['codex', '/home/agent/.codex/AGENTS.md'],
+      ['opencode', '/home/agent/.config/opencode/AGENTS.md'],
+    ] as const) {
       const instructions = fileOf(plan(name, { facts: { branch: 'terok/fix-it', own: 'Use tabs.' } }), file);
       expect(instructions).toContain('`git push`; only the branch `terok/fix-it` can be pushed');
       expect(instructions).toMatch(/Use tabs\.\n$/);

@@ -49,24 +49,37 @@ describe('apt sources', () => {
   });
 
   it('asks the host’s mirror for another suite too', async () => {
-    const sources = await withEtc({ ...DEBIAN, 'apt/sources.list': 'deb http://mirror.corp.example/debian bookworm main\n' }, (etc) => aptSourcesFor('trixie', etc));
+    const sources = await withEtc({ ...DEBIAN, 'apt/sources.list': 'deb http://mirror.corp.example/debian bookworm main\n' }, (etc) =>
+      aptSourcesFor('trixie', etc),
+    );
     expect(sources.map(toAptLine)).toEqual(['deb http://mirror.corp.example/debian trixie main']);
   });
 
   it('uses the public mirror on a host that is not Debian', async () => {
-    const files = { 'os-release': 'ID=ubuntu\nVERSION_CODENAME=noble\n', 'apt/sources.list': 'deb http://archive.ubuntu.example/ubuntu noble main\n' };
+    const files = {
+      'os-release': 'ID=ubuntu\nVERSION_CODENAME=noble\n',
+      'apt/sources.list': 'deb http://archive.ubuntu.example/ubuntu noble main\n',
+    };
     const [sources, suite] = await withEtc(files, async (etc) => [await aptSourcesFor('bookworm', etc), await defaultSuite(etc)] as const);
     expect(suite).toBe('bookworm');
-    expect(sources.map(({ uri, suite: name }) => `${uri} ${name}`)).toEqual(['http://deb.debian.org/debian bookworm', 'http://deb.debian.org/debian-security bookworm-security']);
+    expect(sources.map(({ uri, suite: name }) => `${uri} ${name}`)).toEqual([
+      'http://deb.debian.org/debian bookworm',
+      'http://deb.debian.org/debian-security bookworm-security',
+    ]);
   });
 
   it('reads the one-line form with options and comments', () => {
-    const text = '# deb http://no.example/ x main\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example/debian bookworm main contrib # why\ndeb-src http://a.example/debian bookworm main\n';
-    expect(parseOneLine(text)).toEqual([{ uri: 'http://a.example/debian', suite: 'bookworm', components: ['main', 'contrib'], signedBy: '/k.gpg' }]);
+    const text =
+      '# deb http://no.example/ x main\ndeb [arch=amd64 signed-by=/k.gpg] http://a.example/debian bookworm main contrib # why\ndeb-src http://a.example/debian bookworm main\n';
+    expect(parseOneLine(text)).toEqual([
+      { uri: 'http://a.example/debian', suite: 'bookworm', components: ['main', 'contrib'], signedBy: '/k.gpg' },
+    ]);
   });
 
   it('leaves out a key that is written into the stanza', () => {
-    const [source] = parseDeb822('Types: deb\nURIs: http://a.example/debian\nSuites: sid\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n');
+    const [source] = parseDeb822(
+      'Types: deb\nURIs: http://a.example/debian\nSuites: sid\nComponents: main\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n',
+    );
     expect(source).toEqual({ uri: 'http://a.example/debian', suite: 'sid', components: ['main'] });
   });
 

@@ -12,7 +12,9 @@ import { temporaryPaths } from '../../support/temporary-paths.ts';
 const WORKER = fileURLToPath(new URL('claim-worker.ts', import.meta.url));
 
 function startBuilder(root: string, buildMs: number): { child: ChildProcess; output: Promise<string> } {
-  const child = spawn(process.execPath, [WORKER, `${root}/x.claim`, `${root}/result`, `${root}/log`, String(buildMs)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [WORKER, `${root}/x.claim`, `${root}/result`, `${root}/log`, String(buildMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const chunks: Buffer[] = [];
   child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
   return { child, output: new Promise((resolve) => child.once('close', () => resolve(Buffer.concat(chunks).toString()))) };
