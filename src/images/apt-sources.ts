@@ -109,5 +109,5 @@ function baseSuite(suite: string): string {
 
 async function readRelease(etc: string): Promise<Partial<Record<string, string>>> {
   const text = (await ignoreCodes(['ENOENT'], () => readFile(path.join(etc, 'os-release'), 'utf8'))) ?? '';
-  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)="?([^"\n]*)"?$/gm)].map(([, name, value]) => [name, value]));
+  return Object.fromEntries([...text.matchAll(/^([A-Z_]+)="?([^"\n]*)"?$/gm)].map(([, name = '', value = '']) => [name, value] as const));
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { type ImageStore, messageOf, type StoredImage, TerokError, type TerokPaths } from '../core/index.ts';
-import { AGENT_LAYER_RECIPE, type ImageAgent, makeAgentLayer, toolPackages } from './agent-layer.ts';
+import { type ImageStore, type StoredImage, TerokError, type TerokPaths } from '../core/index.ts';
+import { AGENT_LAYER_RECIPE, type ImageAgent, makeAgentLayer } from './agent-layer.ts';
 import { aptSourcesFor, defaultSuite } from './apt-sources.ts';
 import { type BaseImage, identityOf } from './base-image.ts';
 import { withClaim } from './claim.ts';
@@ -8,8 +8,8 @@ import { contentHash } from './content-hash.ts';
 import { type DebianBase, debianInputs, makeDebianRootfs } from './debian-base.ts';
 import { type ForeignBase, makeDerivedBase } from './derived-base.ts';
 import { explainingFullDisk } from './disk-full.ts';
-import { type Architecture, type PackageVersion, resolveVersion } from './npm-packages.ts';
-import { pinned } from './pins.ts';
+import type { Architecture } from './npm-packages.ts';
+import { pinPackages } from './pin-packages.ts';
 import type { OnImageProgress } from './progress.ts';
 import { withStaging } from './staging.ts';
 
@@ -47,9 +47,6 @@ export interface ImagesResult {
   readonly id: string;
   readonly layers: readonly LayerResult[];
 }
-
-/** How long a version that `latest` stood for is kept before the registry is asked again: 7 days. */
-const PIN_AGE_MS = 7 * 24 * 60 * 60_000;
 
 /** Changes whenever `derived-base.ts` makes another image of the same inputs. */
 const DERIVED_RECIPE = 1;
@@ -155,7 +152,7 @@ async function planDebian(context: Context, suite: string): Promise<LayerPlan> {
 async function planAgentLayer(context: Context, base: LayerResult): Promise<LayerPlan> {
   const { request, architecture } = context;
   const agents = [...request.agents].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const packages = await resolvePackages(context, agents);
+  const packages = await pinPackages({ ...context, agents, refresh: request.refresh === true });
   const recipe = agents.map(({ binary, install, verify }) => [binary, install, verify]);
   return {
     hash: contentHash([AGENT_LAYER_RECIPE, base.id, architecture, packages, recipe]),
@@ -176,24 +173,6 @@ async function planAgentLayer(context: Context, base: LayerResult): Promise<Laye
       });
     },
   };
-}
-
-async function resolvePackages(context: Context, agents: readonly ImageAgent[]): Promise<readonly PackageVersion[]> {
-  const wanted = [
-    ...toolPackages(context.architecture),
-    ...agents.map(({ install }) => ({ name: install.npm.package, wanted: install.npm.version })),
-  ];
-  return await Promise.all(wanted.map(async ({ name, wanted: version }) => ({ name, version: await pinVersion(context, name, version) })));
-}
-
-async function pinVersion({ paths, request, progress, signal }: Context, name: string, wanted: string): Promise<string> {
-  const onStale = (error: unknown): void =>
-    progress({ kind: 'step', layer: 'l1', message: `keeping the known version of \`${name}\`: ${messageOf(error)}` });
-  return await pinned(paths, `npm:${name}@${wanted}`, () => resolveVersion(name, wanted, signal), {
-    maxAgeMs: PIN_AGE_MS,
-    refresh: request.refresh === true,
-    onStale,
-  });
 }
 
 function stepOptions(

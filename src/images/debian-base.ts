@@ -91,7 +91,7 @@ export async function makeDebianRootfs(
       onLine: options.onLine,
       timeoutMs: TIMEOUT_MS,
       // A user namespace cannot enter a private directory, so only root builds inside it
-      env: { ...(isRoot ? { TMPDIR: stagingDir } : {}) },
+      env: isRoot ? { TMPDIR: stagingDir } : {},
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
   } catch (error) {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createImageStore, createPodmanHost, type PodmanHost, releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
-import type { ImageStore } from '../../src/core/index.ts';
+import { type ImageStore, runOrThrow } from '../../src/core/index.ts';
 import { buildImages, type ImageAgent, type ImageRequest, listImages, pruneImages } from '../../src/images/index.ts';
 import { type TemporaryPaths, temporaryPaths } from '../support/temporary-paths.ts';
 
@@ -152,6 +152,23 @@ describe('a killed build', () => {
     expect(await inImage(layers[0]?.reference ?? '', 'find / -xdev -type f -perm /6000; cat /etc/sudoers.d/agent')).toBe(
       '/usr/bin/sudo\nagent ALL=(ALL:ALL) NOPASSWD: ALL\n',
     );
+  });
+});
+
+describe('a full disk', () => {
+  it('is named as such, and leaves nothing staged', async (ctx) => {
+    if (process.getuid?.() !== 0) return ctx.skip('mounting a small filesystem needs root');
+    const small = path.join(temporary.root, 'small');
+    await mkdir(small);
+    await runOrThrow(['mount', '-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', small]);
+    try {
+      const paths = { ...temporary.paths, cache: small };
+      const request = { ...DEBIAN, base: { kind: 'debian', suite: 'bookworm' } as const, sudo: true, force: true };
+      await expect(buildImages({ store, request, paths })).rejects.toMatchObject({ code: 'DISK_FULL' });
+      expect(await readdir(path.join(small, 'staging'))).toEqual([]);
+    } finally {
+      await runOrThrow(['umount', small]);
+    }
   });
 });
 
