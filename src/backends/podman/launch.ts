@@ -16,6 +16,7 @@ import { requireSafeImage } from './image-guard.ts';
 import { initialiseVerified, type VerifyInputs } from './initialise.ts';
 import { linkNamespace } from './network-guard.ts';
 import { type BottleContext, initCommand, makeBottle } from './open-bottle.ts';
+import type { PodmanBottle } from './podman-bottle.ts';
 import { forceRemove } from './remove.ts';
 import { hasFile, writeSeeds } from './seed-tree.ts';
 
@@ -28,8 +29,17 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
   const attempt = randomBytes(12).toString('hex');
   // a failure of the network is also waited for below; until then it must not count as unhandled
   inputs.network.ready.catch(() => undefined);
+  let bottle: PodmanBottle | undefined;
   try {
     const { storage, exec, expectation } = await createContainer(context, plan, inputs, attempt, options);
+    const opening = makeBottle(context, plan, inputs.network, exec, storage);
+    bottle = opening;
+    if (exec === 'ssh') {
+      inputs.network.ready.then(
+        () => void opening.expectAnswer(options.signal),
+        () => undefined,
+      );
+    }
     await settleAll([
       inputs.onPhase('created'),
       collectSeeds(plan, exec, inputs.seeds).then((seeds) => writeSeeds(context.host, storage, seeds, options)),
@@ -38,10 +48,10 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
     await initialiseVerified(context.host, plan, storage, expectation, options);
     await inputs.network.ready;
     await inputs.onPhase('sealed');
-    const bottle = makeBottle(context, plan, inputs.network, exec, storage);
-    await bottle.startPrepared(options);
-    return bottle;
+    await opening.startPrepared(options);
+    return opening;
   } catch (error) {
+    await bottle?.[Symbol.asyncDispose]();
     await removeAttempt(context.host, attempt, error);
     throw error;
   }

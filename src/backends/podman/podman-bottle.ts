@@ -42,6 +42,7 @@ const STOP_MARGIN_MS = 30_000;
 export class PodmanBottle implements Bottle {
   readonly #inputs: PodmanBottleInputs;
   #way: Promise<BottleWay> | undefined;
+  #answered: Promise<void> | undefined;
 
   constructor(inputs: PodmanBottleInputs) {
     this.#inputs = inputs;
@@ -74,16 +75,22 @@ export class PodmanBottle implements Bottle {
     const { host, plan, storage } = this.#inputs;
     const options = signal === undefined ? {} : { signal };
     const started = host.call(`start the container \`${plan.runtimeName}\``, ['start', storage.id], options);
-    // the connection waits at the gateway for the bottle's first call, so opening it need not wait for the start
-    const answered = this.#waitForAnswer(signal);
-    answered.catch(() => undefined);
+    const answered = this.expectAnswer(signal);
     await started;
     const settled = new AbortController();
     try {
       await Promise.race([answered, this.#rejectWhenEnded(settled.signal)]);
     } finally {
       settled.abort();
+      this.#answered = undefined;
     }
+  }
+
+  /** Knocks already now: the connection waits at the gateway for the bottle's first call, and its library loads meanwhile. */
+  expectAnswer(signal?: AbortSignal): Promise<void> {
+    const answered = (this.#answered ??= this.#waitForAnswer(signal));
+    answered.catch(() => undefined);
+    return answered;
   }
 
   async #waitForAnswer(signal: AbortSignal | undefined): Promise<void> {
@@ -167,6 +174,7 @@ export class PodmanBottle implements Bottle {
   async #closeWay(): Promise<void> {
     const way = this.#way;
     this.#way = undefined;
+    this.#answered = undefined;
     await way?.then(
       (open) => open.close(),
       () => undefined,
