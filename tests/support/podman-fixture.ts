@@ -36,8 +36,12 @@ export async function openPodmanFixture({
   const home = await temporaryPaths();
   const backend = createPodmanBackend({ paths: home.paths, env: { ...env, ...home.env } });
   const found = await findTestImage(backend);
-  if ('reason' in found) {
+  const release = async (): Promise<void> => {
+    if (process.getuid?.() === 0) await releaseCgroupNamespace(home.paths.runtime);
     await home[Symbol.asyncDispose]();
+  };
+  if ('reason' in found) {
+    await release();
     return { unavailable: found.reason };
   }
   const networks = new Map<string, Promise<Launched>>();
@@ -71,8 +75,7 @@ export async function openPodmanFixture({
       for (const { id } of await backend.list()) await backend.remove(id);
       for (const opened of await Promise.allSettled(networks.values()))
         if (opened.status === 'fulfilled') await closeSealedNetwork(opened.value.gateway);
-      if (process.getuid?.() === 0) await releaseCgroupNamespace(home.paths.runtime);
-      await home[Symbol.asyncDispose]();
+      await release();
     },
   };
 }

@@ -1,0 +1,81 @@
+// The suite of `podman.test.ts`, run a second time by an unprivileged user: each of its cases is reported here under its own name.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findTestImage, openTestHost } from '../integration/podman-fixture/test-bottle.ts';
+import { createRootlessUser, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
+
+/** The whole suite with its copies of 1 GiB, on a slow machine. */
+const SUITE_MS = 900_000;
+const MAX_IMAGE_BYTES = 4 * 1024 ** 3;
+
+const required = process.env.TEROK_REQUIRE_PODMAN_ROOTLESS === '1';
+const reason = await whyNoRootlessUser();
+if (reason !== undefined) console.log(`podman rootless: skipped, ${reason}`);
+if (reason !== undefined && required) throw new Error(`TEROK_REQUIRE_PODMAN_ROOTLESS=1, but ${reason}`);
+
+interface Report {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly title: string; readonly status: string; readonly failureMessages: readonly string[] }[];
+  }[];
+}
+
+describe.skipIf(reason !== undefined)('podman rootless', () => {
+  let user: RootlessUser;
+
+  beforeAll(async () => {
+    user = await createRootlessUser();
+  });
+
+  afterAll(() => user?.[Symbol.asyncDispose]());
+
+  test('an unprivileged user gets the same behaviour in every case', { timeout: SUITE_MS + 120_000 }, async (context) => {
+    const image = await givenImage(user);
+    if ('unavailable' in image) {
+      if (required) throw new Error(image.unavailable);
+      return context.skip(image.unavailable);
+    }
+    const output = path.join(user.home, 'report.json');
+    const vitest = [
+      user.node,
+      `${user.repository}/node_modules/vitest/vitest.mjs`,
+      'run',
+      '--root',
+      user.repository,
+      '--config',
+      `${user.repository}/vitest.config.ts`,
+      '--configLoader',
+      'runner',
+      '--project',
+      'conformance',
+    ];
+    const filter = process.env.TEROK_CONFORMANCE_FILTER === undefined ? [] : ['-t', process.env.TEROK_CONFORMANCE_FILTER];
+    const argv = [...vitest, 'tests/conformance/podman.test.ts', '--reporter=json', `--outputFile=${output}`, ...filter];
+    const env = { TEROK_REQUIRE_PODMAN: '1', TEROK_TEST_IMAGE: image.reference, TMPDIR: user.home, NODE_NO_WARNINGS: '1' };
+    const ended = await user.run(argv, { timeoutMs: SUITE_MS, env });
+    const text = await readFile(output, 'utf8').catch(() => undefined);
+    if (text === undefined)
+      throw new Error(
+        `The suite of the user gave no report: ${ended.stdout.toString().slice(-2000)}${ended.stderr.toString().slice(-2000)}`,
+      );
+    const results = (JSON.parse(text) as Report).testResults.flatMap(({ assertionResults }) => assertionResults);
+    const failed = results
+      .filter(({ status }) => status === 'failed')
+      .map(({ title, failureMessages }) => `${title}: ${failureMessages[0]?.split('\n')[0]}`);
+    const count = (status: string): number => results.filter((result) => result.status === status).length;
+    console.log(`podman rootless: ${count('passed')} passed, ${failed.length} failed, ${count('skipped') + count('pending')} skipped`);
+    expect(failed).toEqual([]);
+    expect(count('passed')).toBeGreaterThan(0);
+  });
+});
+
+/** Root's test image, loaded into the user's own store. */
+async function givenImage(user: RootlessUser): Promise<{ readonly reference: string } | { readonly unavailable: string }> {
+  await using host = await openTestHost({ image: '' });
+  const found = await findTestImage(host.backend);
+  if ('reason' in found) return { unavailable: found.reason };
+  const saved = await host.podman.run(['save', found.image], { maxOutputBytes: MAX_IMAGE_BYTES });
+  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout });
+  if (loaded.exitCode !== 0) throw new Error(`The image could not be given to the user: ${loaded.stderr.toString()}`);
+  return { reference: found.image };
+}
