@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createPodmanHost, releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
+import { createPodmanHost } from '../../src/backends/oci/index.ts';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import {
   type Bottle,
@@ -36,12 +36,8 @@ export async function openPodmanFixture({
   const home = await temporaryPaths();
   const backend = createPodmanBackend({ paths: home.paths, env: { ...env, ...home.env } });
   const found = await findTestImage(backend);
-  const release = async (): Promise<void> => {
-    if (process.getuid?.() === 0) await releaseCgroupNamespace(home.paths.runtime);
-    await home[Symbol.asyncDispose]();
-  };
   if ('reason' in found) {
-    await release();
+    await home[Symbol.asyncDispose]();
     return { unavailable: found.reason };
   }
   const networks = new Map<string, Promise<Launched>>();
@@ -75,7 +71,7 @@ export async function openPodmanFixture({
       for (const { id } of await backend.list()) await backend.remove(id);
       for (const opened of await Promise.allSettled(networks.values()))
         if (opened.status === 'fulfilled') await closeSealedNetwork(opened.value.gateway);
-      await release();
+      await home[Symbol.asyncDispose]();
     },
   };
 }
