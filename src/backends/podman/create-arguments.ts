@@ -8,7 +8,6 @@
 import type { BottlePlan } from '../../core/index.ts';
 import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
 import { LABELS, type PodmanHost, processLimitThatWorks } from '../oci/index.ts';
-import { namespaceLink } from './resolve-plan.ts';
 
 export const BOTTLE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const MAX_LOG = '1mb';
@@ -20,6 +19,8 @@ export interface CreateInputs {
   /** State directory of terok: whose container this is */
   readonly owner: string;
   readonly seccompFile: string;
+  /** Network namespace that the container joins; the same at every start */
+  readonly namespacePath: string;
   readonly init: readonly string[];
   readonly exec: ExecKind;
   /** Names this one attempt, so that a half-made container is found again */
@@ -67,10 +68,10 @@ function identityArguments({ plan, owner, exec, attempt }: CreateInputs): string
   return [...Object.entries(labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]), '--hostname', plan.spec.slug];
 }
 
-function isolationArguments({ plan, seccompFile }: CreateInputs): string[] {
+function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs): string[] {
   return [
     '--network',
-    `ns:${namespaceLink(plan)}`,
+    `ns:${namespacePath}`,
     '--dns',
     'none',
     '--no-hosts',

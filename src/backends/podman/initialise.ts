@@ -3,12 +3,12 @@ import { type BottlePlan, TerokError } from '../../core/index.ts';
 import { type ContainerStorage, ociConfigSchema, type PodmanHost, parsePodmanJson, type SeccompProfile } from '../oci/index.ts';
 import { fileLimit } from './create-arguments.ts';
 import { assertInNamespace, readPid } from './network-guard.ts';
-import { namespaceLink } from './resolve-plan.ts';
 import { configDifferences } from './verify-config.ts';
 
 /** What `initialiseVerified` holds the container against. */
 export interface VerifyInputs {
   readonly seccomp: SeccompProfile;
+  readonly namespacePath: string;
   readonly namespaceInode: number;
   readonly init: readonly string[];
 }
@@ -25,7 +25,7 @@ export async function initialiseVerified(
   const config = parsePodmanJson('the runtime configuration', await readFile(storage.configFile, 'utf8'), ociConfigSchema);
   const differences = configDifferences(config, {
     plan,
-    networkPath: namespaceLink(plan),
+    networkPath: inputs.namespacePath,
     seccomp: inputs.seccomp,
     init: inputs.init,
     files: fileLimit(plan, host),

@@ -14,7 +14,7 @@ import { bottleRecordFile } from './bottle-record.ts';
 import { createArguments, type ExecKind } from './create-arguments.ts';
 import { requireSafeImage } from './image-guard.ts';
 import { initialiseVerified, type VerifyInputs } from './initialise.ts';
-import { linkNamespace } from './network-guard.ts';
+import { requireSealedNamespace } from './network-guard.ts';
 import { type BottleContext, initCommand, makeBottle } from './open-bottle.ts';
 import type { PodmanBottle } from './podman-bottle.ts';
 import { forceRemove } from './remove.ts';
@@ -78,12 +78,13 @@ async function createContainer(
   options: Cancel,
 ): Promise<Created> {
   const { host, owner } = context;
+  const { namespacePath } = inputs.network;
   const [{ file: seccompFile, profile: seccomp }, namespaceInode] = await Promise.all([
     writeSeccompProfile(context.runtimeDir),
-    linkNamespace(plan, inputs.network),
+    requireSealedNamespace(plan, inputs.network),
   ]);
   const create = async (exec: ExecKind): Promise<string> => {
-    const argv = createArguments({ plan, host, owner, seccompFile, init: initCommand(exec), exec, attempt });
+    const argv = createArguments({ plan, host, owner, seccompFile, namespacePath, init: initCommand(exec), exec, attempt });
     const printed = await host.call(`create the container \`${plan.runtimeName}\``, argv, options);
     return printed.trim().split('\n').at(-1) ?? '';
   };
@@ -95,7 +96,7 @@ async function createContainer(
   if (exec === 'api') await forceRemove(host, guess.value, options);
   const storage = await readContainerStorage(host, exec === 'api' ? await create('api') : guess.value, options);
   assertSameImage(storage, image.value, plan.spec.image);
-  return { storage, exec, expectation: { seccomp, namespaceInode, init: initCommand(exec) } };
+  return { storage, exec, expectation: { seccomp, namespacePath, namespaceInode, init: initCommand(exec) } };
 }
 
 async function execKindOf(image: ImageDescription): Promise<ExecKind> {

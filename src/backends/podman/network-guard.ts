@@ -5,25 +5,18 @@
  * container's first process must be in the very namespace that was checked.
  * Fail-safe direction: what cannot be read is refused.
  */
-import { readFile, rename, stat, symlink } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { type BottlePlan, ignoreCodes, makePrivateDir, messageOf, type SealedNetwork, TerokError } from '../../core/index.ts';
-import { namespaceLink } from './resolve-plan.ts';
+import { type BottlePlan, ignoreCodes, messageOf, type SealedNetwork, TerokError } from '../../core/index.ts';
 
-/** Points the bottle's link at the namespace, and returns the inode that the container must be in. */
-export async function linkNamespace(plan: BottlePlan, network: SealedNetwork): Promise<number> {
+/** Throws REFUSED where the network is the host's own; otherwise returns the inode that the container must be in. */
+export async function requireSealedNamespace(plan: BottlePlan, network: SealedNetwork): Promise<number> {
   const inode = await namespaceInode(network.namespacePath);
   if (inode === (await namespaceInode('/proc/self/ns/net'))) {
     throw new TerokError('REFUSED', `\`${network.namespacePath}\` is the network of the host, not a sealed one.`, {
       context: { slug: plan.spec.slug },
     });
   }
-  await makePrivateDir(plan.runtimeDir);
-  const link = namespaceLink(plan);
-  if (network.namespacePath === link) return inode;
-  const fresh = `${link}.new`;
-  await ignoreCodes(['EEXIST'], () => symlink(network.namespacePath, fresh));
-  await rename(fresh, link);
   return inode;
 }
 

@@ -6,7 +6,7 @@ import { bottleRecordFile, type PodmanBottleRecord, readBottleRecord } from './b
 import type { BottleWay } from './bottle-way.ts';
 import type { ExecKind } from './create-arguments.ts';
 import { initialiseVerified } from './initialise.ts';
-import { linkNamespace } from './network-guard.ts';
+import { requireSealedNamespace } from './network-guard.ts';
 import { PodmanBottle } from './podman-bottle.ts';
 
 export interface BottleContext {
@@ -49,8 +49,17 @@ export function makeBottle(
     openWay: async () => (exec === 'ssh' ? openSshWay(plan, network) : openApiWay(host, runtimeDir, storage.id)),
     prepare: async (signal) => {
       const options = signal === undefined ? {} : { signal };
-      const [{ profile: seccomp }, namespaceInode] = await Promise.all([writeSeccompProfile(runtimeDir), linkNamespace(plan, network)]);
-      await initialiseVerified(host, plan, storage, { seccomp, namespaceInode, init: initCommand(exec) }, options);
+      const [{ profile: seccomp }, namespaceInode] = await Promise.all([
+        writeSeccompProfile(runtimeDir),
+        requireSealedNamespace(plan, network),
+      ]);
+      await initialiseVerified(
+        host,
+        plan,
+        storage,
+        { seccomp, namespacePath: network.namespacePath, namespaceInode, init: initCommand(exec) },
+        options,
+      );
       await network.ready;
     },
   });

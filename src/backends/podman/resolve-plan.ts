@@ -4,7 +4,6 @@
  * Scope: refusing what Podman cannot do here, before anything is made.
  * Fail-safe direction: a limit that cannot be enforced stops the bottle unless the user named it.
  */
-import path from 'node:path';
 import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
 import type { PodmanHost } from '../oci/index.ts';
 
@@ -79,9 +78,4 @@ function assertLimits({ limits }: BottleSpec): void {
       );
     }
   }
-}
-
-/** Stable name of the namespace of a bottle: a link that leads to wherever the gateway holds it. */
-export function namespaceLink(plan: BottlePlan): string {
-  return path.join(plan.runtimeDir, 'netns');
 }
