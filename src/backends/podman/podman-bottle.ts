@@ -13,7 +13,7 @@ import type {
   ExecResult,
   SealedNetwork,
 } from '../../core/index.ts';
-import { TerokError } from '../../core/index.ts';
+import { isTerokError, TerokError } from '../../core/index.ts';
 import { type ContainerStorage, type PodmanHost, toStatus } from '../oci/index.ts';
 import type { BottleWay } from './bottle-way.ts';
 import { readLogs } from './logs.ts';
@@ -43,6 +43,7 @@ export class PodmanBottle implements Bottle {
   readonly #inputs: PodmanBottleInputs;
   #way: Promise<BottleWay> | undefined;
   #answered: Promise<void> | undefined;
+  #running: { known: boolean; readonly lookup: Promise<void> } | undefined;
 
   constructor(inputs: PodmanBottleInputs) {
     this.#inputs = inputs;
@@ -84,6 +85,7 @@ export class PodmanBottle implements Bottle {
       settled.abort();
       this.#answered = undefined;
     }
+    this.#running = { known: true, lookup: Promise.resolve() };
   }
 
   /** Knocks already now: the connection waits at the gateway for the bottle's first call, and its library loads meanwhile. */
@@ -125,29 +127,29 @@ export class PodmanBottle implements Bottle {
 
   async stop({ graceMs = DEFAULT_GRACE_MS, signal }: Cancel & { readonly graceMs?: number } = {}): Promise<void> {
     const { host, plan, storage } = this.#inputs;
-    await this.#closeWay();
     const seconds = Math.ceil(graceMs / 1000);
     const argv = ['stop', '--ignore', '--time', String(seconds), storage.id];
-    await host.call(`stop the container \`${plan.runtimeName}\``, argv, {
-      timeoutMs: seconds * 1000 + STOP_MARGIN_MS,
-      ...(signal === undefined ? {} : { signal }),
-    });
+    const timeoutMs = seconds * 1000 + STOP_MARGIN_MS;
+    this.#running = undefined;
+    await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
+    // commands keep their way out until the end, so that they can answer the stop
+    await this.#closeWay();
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {
-    return (await this.#openWay()).exec(argv, this.#withEnv(options));
+    return this.#reach((way) => way.exec(argv, this.#withEnv(options)));
   }
 
   async spawn(argv: readonly string[], options: ExecOptions = {}): Promise<BottleProcess> {
-    return (await this.#openWay()).spawn(argv, this.#withEnv(options));
+    return this.#reach((way) => way.spawn(argv, this.#withEnv(options)));
   }
 
   async copyIn(source: string, target: string, options: CopyInOptions = {}): Promise<CopyReport> {
-    return (await this.#openWay()).copyIn(source, target, options);
+    return this.#reach((way) => way.copyIn(source, target, options));
   }
 
   async copyOut(source: string, target: string, options: CopyOutOptions = {}): Promise<CopyReport> {
-    return (await this.#openWay()).copyOut(source, target, options);
+    return this.#reach((way) => way.copyOut(source, target, options));
   }
 
   logs(options: Cancel & { readonly follow?: boolean } = {}): Promise<Readable> {
@@ -160,6 +162,42 @@ export class PodmanBottle implements Bottle {
 
   #withEnv<T extends ExecOptions>(options: T): T {
     return { ...options, env: { ...this.plan.spec.env, ...options.env } };
+  }
+
+  /** A bottle that does not run would let its caller wait at the gateway: it is looked up while the first call is on its way. */
+  async #reach<T>(work: (way: BottleWay) => Promise<T>): Promise<T> {
+    const way = await this.#openWay();
+    this.#running ??= { known: false, lookup: this.#assertRunning() };
+    const running = this.#running;
+    const done = work(way);
+    done.catch((error: unknown) => {
+      // the next call looks again
+      if (isTerokError(error) && (error.code === 'CHANNEL_LOST' || error.code === 'TIMEOUT')) this.#running = undefined;
+    });
+    if (running.known) return done;
+    const refused = running.lookup.then(
+      () => {
+        running.known = true;
+        return done;
+      },
+      async (error: unknown) => {
+        this.#running = undefined;
+        await this.#closeWay();
+        throw error;
+      },
+    );
+    return Promise.race([done, refused]);
+  }
+
+  async #assertRunning(): Promise<void> {
+    const status = await this.status();
+    if (status === 'running') return;
+    if (status === 'missing')
+      throw new TerokError('NOT_FOUND', `The bottle \`${this.id}\` does not exist.`, { context: { slug: this.id } });
+    throw new TerokError('WRONG_STATE', `The bottle \`${this.id}\` does not run; it is ${status}.`, {
+      context: { slug: this.id, status },
+      hint: `Start it with \`terok start ${this.id}\`.`,
+    });
   }
 
   #openWay(): Promise<BottleWay> {
