@@ -12,4 +12,13 @@ export {
   type Route,
   TerokError,
 } from './core/index.ts';
-export { createTerok, type RunEvents, type RunOutcome, type RunRequest, type TaskStatus, type TaskSummary, type Terok, type TerokOptions } from './tasks/index.ts';
+export {
+  createTerok,
+  type RunEvents,
+  type RunOutcome,
+  type RunRequest,
+  type TaskStatus,
+  type TaskSummary,
+  type Terok,
+  type TerokOptions,
+} from './tasks/index.ts';

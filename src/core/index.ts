@@ -20,23 +20,55 @@ export type {
   TerminalSize,
 } from './bottle.ts';
 export type { BackendCapabilities } from './capabilities.ts';
+export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
 export type { CredentialInjection, EgressPolicy, Route } from './egress-policy.ts';
 export { entryPoint } from './entry-point.ts';
-export { ERROR_EXIT_STATUS, type ErrorCode, ignoreCodes, isTerokError, messageOf, systemCodeOf, TerokError, type TerokErrorOptions } from './errors.ts';
+export {
+  ERROR_EXIT_STATUS,
+  type ErrorCode,
+  ignoreCodes,
+  isTerokError,
+  messageOf,
+  systemCodeOf,
+  TerokError,
+  type TerokErrorOptions,
+} from './errors.ts';
+export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';
+export {
+  HOST_NAME_RULES,
+  type HostNameProblem,
+  type HostNameResult,
+  hostPatternCovers,
+  parseHostName,
+  parseWireHostName,
+} from './host-name.ts';
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
-export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
+export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
+export {
+  type EnvironmentEntry,
+  type EnvironmentInputs,
+  isOwnedVariable,
+  PromptedSecret,
+  type ResolvedEnvironment,
+  resolveEnvironment,
+} from './resolve/environment.ts';
+export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './resolve/limits.ts';
+export { acquireLoopbackAlias, releaseLoopbackAlias } from './resolve/loopback.ts';
+export {
+  type BottlePhase,
+  type BottleRecord,
+  listRecords,
+  type RecordEntry,
+  readRecord,
+  recordFile,
+  updateRecord,
+  writeRecord,
+} from './resolve/metadata.ts';
+export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';
-export { HOST_NAME_RULES, type HostNameProblem, type HostNameResult, hostPatternCovers, parseHostName, parseWireHostName } from './host-name.ts';
-export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
-export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
-export { type EnvironmentEntry, type EnvironmentInputs, isOwnedVariable, PromptedSecret, type ResolvedEnvironment, resolveEnvironment } from './resolve/environment.ts';
-export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './resolve/limits.ts';
-export { acquireLoopbackAlias, releaseLoopbackAlias } from './resolve/loopback.ts';
-export { type BottlePhase, type BottleRecord, listRecords, type RecordEntry, readRecord, recordFile, updateRecord, writeRecord } from './resolve/metadata.ts';
-export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
-export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';

@@ -40,7 +40,10 @@ async function acquire(file: string, lost: AbortController, options: LockOptions
         realpath: false,
         stale: LEASE_MS,
         update: RENEW_MS,
-        onCompromised: (error) => lost.abort(new TerokError('LOCK_LOST', `The lock on \`${file}\` was lost: ${error.message}`, { context: { file }, cause: error })),
+        onCompromised: (error) =>
+          lost.abort(
+            new TerokError('LOCK_LOST', `The lock on \`${file}\` was lost: ${error.message}`, { context: { file }, cause: error }),
+          ),
       });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ELOCKED') throw error;

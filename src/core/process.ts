@@ -23,10 +23,29 @@ const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Variables that a helper program of the host may see; never the user's whole environment. */
-const INHERITED = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'XDG_CONFIG_HOME', 'XDG_DATA_HOME', 'DBUS_SESSION_BUS_ADDRESS', 'CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF', 'STORAGE_DRIVER', 'STORAGE_OPTS'];
+const INHERITED = [
+  'PATH',
+  'HOME',
+  'USER',
+  'LOGNAME',
+  'LANG',
+  'LC_ALL',
+  'TMPDIR',
+  'XDG_RUNTIME_DIR',
+  'XDG_CONFIG_HOME',
+  'XDG_DATA_HOME',
+  'DBUS_SESSION_BUS_ADDRESS',
+  'CONTAINERS_CONF',
+  'CONTAINERS_STORAGE_CONF',
+  'STORAGE_DRIVER',
+  'STORAGE_OPTS',
+];
 
 /** The small environment that helper programs of the host run with. */
-export function helperEnvironment(extra: Readonly<Record<string, string>> = {}, source: NodeJS.ProcessEnv = process.env): Record<string, string> {
+export function helperEnvironment(
+  extra: Readonly<Record<string, string>> = {},
+  source: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
   const kept = INHERITED.flatMap((name) => (source[name] === undefined ? [] : [[name, source[name]] as const]));
   return { ...Object.fromEntries(kept), ...extra };
 }
@@ -87,7 +106,11 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
 function spawnError(file: string, error: unknown): TerokError {
   const missing = systemCodeOf(error) === 'ENOENT' || (error instanceof Error && systemCodeOf(error.cause) === 'ENOENT');
   return missing
-    ? new TerokError('DEPENDENCY_MISSING', `The program \`${file}\` is not installed.`, { context: { file }, hint: 'Run `terok doctor`; it names the package.', cause: error })
+    ? new TerokError('DEPENDENCY_MISSING', `The program \`${file}\` is not installed.`, {
+        context: { file },
+        hint: 'Run `terok doctor`; it names the package.',
+        cause: error,
+      })
     : new TerokError('RUNTIME_FAILED', `\`${file}\` could not be run: ${messageOf(error)}`, { context: { file }, cause: error });
 }
 
@@ -95,7 +118,15 @@ function spawnError(file: string, error: unknown): TerokError {
 export async function runOrThrow(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const result = await run(argv, options);
   if (result.exitCode === 0) return result;
-  const how = result.timedOut ? 'ran out of time' : result.signal === undefined ? `ended with ${result.exitCode}` : `was killed by ${result.signal}`;
+  const how = result.timedOut
+    ? 'ran out of time'
+    : result.signal === undefined
+      ? `ended with ${result.exitCode}`
+      : `was killed by ${result.signal}`;
   const tail = result.stderr.toString('utf8').trim().split('\n').slice(-5).join('\n');
-  throw new TerokError(result.timedOut ? 'TIMEOUT' : 'RUNTIME_FAILED', `\`${argv.slice(0, 3).join(' ')}\` ${how}${tail === '' ? '.' : `: ${tail}`}`, { context: { argv: argv.slice(0, 3), stderr: tail } });
+  throw new TerokError(
+    result.timedOut ? 'TIMEOUT' : 'RUNTIME_FAILED',
+    `\`${argv.slice(0, 3).join(' ')}\` ${how}${tail === '' ? '.' : `: ${tail}`}`,
+    { context: { argv: argv.slice(0, 3), stderr: tail } },
+  );
 }

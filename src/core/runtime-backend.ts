@@ -97,7 +97,10 @@ export class RuntimeBackend implements BottleBackend {
       });
     }
     if (isTerokError(error)) return error;
-    return new TerokError('RUNTIME_FAILED', `Backend \`${this.name}\` failed to ${verb}: ${messageOf(error)}`, { context: { backend: this.name, verb, slug }, cause: error });
+    return new TerokError('RUNTIME_FAILED', `Backend \`${this.name}\` failed to ${verb}: ${messageOf(error)}`, {
+      context: { backend: this.name, verb, slug },
+      cause: error,
+    });
   }
 }
 

@@ -9,5 +9,8 @@ export const MAX_SLUG_LENGTH = 40;
 /** Returns `text` when it is a slug, otherwise throws USAGE. */
 export function parseSlug(text: string): string {
   if (SLUG.test(text) && text.length <= MAX_SLUG_LENGTH) return text;
-  throw new TerokError('USAGE', `A task name is lower-case letters, digits and single hyphens, starts with a letter and has at most ${MAX_SLUG_LENGTH} characters; got \`${text}\`.`);
+  throw new TerokError(
+    'USAGE',
+    `A task name is lower-case letters, digits and single hyphens, starts with a letter and has at most ${MAX_SLUG_LENGTH} characters; got \`${text}\`.`,
+  );
 }

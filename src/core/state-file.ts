@@ -32,6 +32,9 @@ export async function writePrivateFile(file: string, content: string | Buffer): 
     await writeFileAtomic(file, content, { mode: 0o600 });
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOSPC' && systemCodeOf(error) !== 'EDQUOT') throw error;
-    throw new TerokError('DISK_FULL', `No space left to write \`${file}\`.`, { hint: 'Free some space, then run the command again.', cause: error });
+    throw new TerokError('DISK_FULL', `No space left to write \`${file}\`.`, {
+      hint: 'Free some space, then run the command again.',
+      cause: error,
+    });
   }
 }

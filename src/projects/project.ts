@@ -36,7 +36,10 @@ async function realDirectory(directory: string): Promise<string> {
     throw new TerokError('USAGE', `\`${directory}\` is not a directory.`, { hint: 'Name the directory of a repository.' });
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOENT') throw error;
-    throw new TerokError('NOT_FOUND', `The directory \`${directory}\` does not exist.`, { hint: 'Name the directory of a repository.', cause: error });
+    throw new TerokError('NOT_FOUND', `The directory \`${directory}\` does not exist.`, {
+      hint: 'Name the directory of a repository.',
+      cause: error,
+    });
   }
 }
 
@@ -60,6 +63,9 @@ async function exists(file: string): Promise<boolean> {
 
 /** Letters, digits, dot, underscore and hyphen only, so that the name is safe as a path component in the bottle. */
 function toName(basename: string): string {
-  const name = basename.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replaceAll(/^[.-]+|[.-]+$/g, '').slice(0, 40);
+  const name = basename
+    .replaceAll(/[^A-Za-z0-9._-]+/g, '-')
+    .replaceAll(/^[.-]+|[.-]+$/g, '')
+    .slice(0, 40);
   return name === '' ? 'project' : name;
 }

@@ -1,11 +1,27 @@
 /** Takes a task's bottle through its life: launch, find again, end. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type Bottle, type BottlePlan, bottleDirs, type CallOptions, ignoreCodes, type SeedFile, TerokError, writePrivateFile } from '../core/index.ts';
-import { acquireLoopbackAlias, combinedBundle, mintBottleCa, readRecord, releaseLoopbackAlias, updateRecord } from '../core/resolve/index.ts';
+import {
+  type Bottle,
+  type BottlePlan,
+  bottleDirs,
+  type CallOptions,
+  ignoreCodes,
+  type SeedFile,
+  TerokError,
+  writePrivateFile,
+} from '../core/index.ts';
+import {
+  acquireLoopbackAlias,
+  combinedBundle,
+  mintBottleCa,
+  readRecord,
+  releaseLoopbackAlias,
+  updateRecord,
+} from '../core/resolve/index.ts';
 import { createChannelIdentity } from '../exec-channel/index.ts';
-import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
 import { taskRef, taskRepository } from '../projects/git/index.ts';
+import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
 import { readTask } from './task-record.ts';
 

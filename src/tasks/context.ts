@@ -1,4 +1,4 @@
-import { resolvePaths, type RuntimeBackend, type TerokPaths } from '../core/index.ts';
+import { type RuntimeBackend, resolvePaths, type TerokPaths } from '../core/index.ts';
 import { openBackend } from './backends.ts';
 
 /** What every operation of the task layer works with. */

@@ -57,7 +57,12 @@ async function directoryFinding(name: string, dir: string): Promise<DoctorFindin
     return true;
   });
   if (writable === true) return { severity: 'ok', area: 'state', message: `${name}: ${dir}` };
-  return { severity: 'problem', area: 'state', message: `The ${name} directory \`${dir}\` cannot be written.`, fix: `Give it to the user who runs terok, or set TEROK_${name.toUpperCase()}_DIR.` };
+  return {
+    severity: 'problem',
+    area: 'state',
+    message: `The ${name} directory \`${dir}\` cannot be written.`,
+    fix: `Give it to the user who runs terok, or set TEROK_${name.toUpperCase()}_DIR.`,
+  };
 }
 
 function backendFindings({ name, probe, isDefault }: BackendReport): DoctorFinding[] {

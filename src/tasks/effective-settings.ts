@@ -6,8 +6,8 @@ import {
   mergeRequests,
   mergeSettings,
   projectConfigFile,
-  selectBackendName,
   type Settings,
+  selectBackendName,
   type Ungranted,
 } from '../core/config/index.ts';
 import type { Project } from '../projects/index.ts';
@@ -43,11 +43,14 @@ export async function loadSettings(context: TaskContext, project: Project): Prom
 }
 
 /** The backend by precedence: `--backend`, `TEROK_BACKEND`, project, global configuration, then podman. */
-export async function chooseBackend(context: TaskContext, settings: Pick<ProjectSettings, 'global' | 'project'>, flag: string | undefined): Promise<string> {
+export async function chooseBackend(
+  context: TaskContext,
+  settings: Pick<ProjectSettings, 'global' | 'project'>,
+  flag: string | undefined,
+): Promise<string> {
   const known = BACKEND_NAMES.map((name) => ({ name, probe: async () => await (await context.backend(name)).probe() }));
   return await selectBackendName(
     { flag, env: context.env.TEROK_BACKEND, project: settings.project.backend, global: settings.global.backend },
     known,
   );
 }
-

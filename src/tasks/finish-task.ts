@@ -28,7 +28,11 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
   const problem = saved.ok ? await endBottle(context, slug, bottle, keep) : await keepStopped(bottle, slug, saved.problem);
   const changes = await readChanges(task);
   const notes = [...(saved.ok ? saved.notes : []), ...(problem === undefined ? [] : [problem])];
-  await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({ ...record, finishedAt: new Date().toISOString(), notes: [...record.notes, ...notes] }));
+  await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({
+    ...record,
+    finishedAt: new Date().toISOString(),
+    notes: [...record.notes, ...notes],
+  }));
   return { ...changes, notes };
 }
 

@@ -4,7 +4,15 @@ import type { EffectiveSettings } from '../core/config/index.ts';
 import { loadGlobalConfig } from '../core/config/index.ts';
 import { type RuntimeBackend, TerokError } from '../core/index.ts';
 import { listRecords } from '../core/resolve/index.ts';
-import { buildImages, type ImageProgress, type ImageRequest, listImages, pruneImages, type TerokImage, toBaseImage } from '../images/index.ts';
+import {
+  buildImages,
+  type ImageProgress,
+  type ImageRequest,
+  listImages,
+  pruneImages,
+  type TerokImage,
+  toBaseImage,
+} from '../images/index.ts';
 import type { ImageBuildRequest, ImageSummary, RunEvents, RunRequest } from './api.ts';
 import type { TaskContext } from './context.ts';
 
@@ -17,7 +25,11 @@ interface TaskImageInputs {
 }
 
 /** The reference of the task's image; builds it where it does not exist. An image that the user named is taken as it is. */
-export async function ensureTaskImage(context: TaskContext, backend: RuntimeBackend, { request, settings, agents, events }: TaskImageInputs): Promise<string> {
+export async function ensureTaskImage(
+  context: TaskContext,
+  backend: RuntimeBackend,
+  { request, settings, agents, events }: TaskImageInputs,
+): Promise<string> {
   if (request.image !== undefined) return await existingImage(backend, request.image);
   const wanted = await imageRequest(context, agents, settings);
   const { reference } = await buildImages({
@@ -38,7 +50,11 @@ async function existingImage(backend: RuntimeBackend, reference: string): Promis
   });
 }
 
-export async function buildRequested(context: TaskContext, backend: RuntimeBackend, request: ImageBuildRequest): Promise<readonly ImageSummary[]> {
+export async function buildRequested(
+  context: TaskContext,
+  backend: RuntimeBackend,
+  request: ImageBuildRequest,
+): Promise<readonly ImageSummary[]> {
   const { value: settings } = await loadGlobalConfig(context.paths);
   const { layers } = await buildImages({
     store: backend.images,
@@ -79,7 +95,11 @@ function newestOfEachKind(images: readonly TerokImage[]): string[] {
   return [...newest.values()].map(({ reference }) => reference);
 }
 
-async function imageRequest(context: TaskContext, agents: readonly string[], settings: Pick<EffectiveSettings, 'image'>): Promise<Omit<ImageRequest, 'sudo'>> {
+async function imageRequest(
+  context: TaskContext,
+  agents: readonly string[],
+  settings: Pick<EffectiveSettings, 'image'>,
+): Promise<Omit<ImageRequest, 'sudo'>> {
   const roster = agents.length === 0 ? undefined : await loadRoster(context.paths.config);
   return {
     base: toBaseImage(settings.image?.base),

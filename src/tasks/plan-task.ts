@@ -23,7 +23,12 @@ export function workDirOf(project: Project): string {
 }
 
 /** An agent of the roster, or any command; throws USAGE where the request names neither. */
-export async function planWorkload(context: TaskContext, request: RunRequest, settings: EffectiveSettings, project: Project): Promise<Workload> {
+export async function planWorkload(
+  context: TaskContext,
+  request: RunRequest,
+  settings: EffectiveSettings,
+  project: Project,
+): Promise<Workload> {
   if (request.command !== undefined && request.command.length > 0) return { argv: request.command, agent: undefined, agents: [] };
   const name = request.agent ?? settings.agent;
   if (name === undefined) {
@@ -42,7 +47,9 @@ export async function planWorkload(context: TaskContext, request: RunRequest, se
     ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
     ...(model === undefined ? {} : { model }),
     ...(request.agentArgs === undefined ? {} : { extraArgs: request.agentArgs }),
-    ...(own?.endpoint === undefined ? {} : { endpoint: { endpoint: own.endpoint, ...(own.privateNetworks === undefined ? {} : { privateNetworks: own.privateNetworks }) } }),
+    ...(own?.endpoint === undefined
+      ? {}
+      : { endpoint: { endpoint: own.endpoint, ...(own.privateNetworks === undefined ? {} : { privateNetworks: own.privateNetworks }) } }),
   });
   return { argv: agent.argv, agent, agents: [name] };
 }
@@ -60,9 +67,17 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
   const { settings, workload } = inputs;
   const environment = await resolveEnvironment(
     { ...settings.env, ...request.env },
-    { hostEnv: context.env, interactive: false, ownedNames: [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])] },
+    {
+      hostEnv: context.env,
+      interactive: false,
+      ownedNames: [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])],
+    },
   );
-  const merged = mergeRoutes(workload.agent?.routes ?? [], parseRoutes(settings.egress.routes, 'egress.routes'), parseRoutes(request.routes ?? [], 'the request'));
+  const merged = mergeRoutes(
+    workload.agent?.routes ?? [],
+    parseRoutes(settings.egress.routes, 'egress.routes'),
+    parseRoutes(request.routes ?? [], 'the request'),
+  );
   return {
     slug: inputs.slug,
     project: inputs.project.id,

@@ -47,7 +47,12 @@ async function recoverEntry(context: TaskContext, entry: Entry): Promise<string 
   return await recoverInterrupted(context, task, entry.record);
 }
 
-async function recoverReservation(context: TaskContext, slug: string, task: TaskRecord | undefined, reservedAt: Date): Promise<string | undefined> {
+async function recoverReservation(
+  context: TaskContext,
+  slug: string,
+  task: TaskRecord | undefined,
+  reservedAt: Date,
+): Promise<string | undefined> {
   const ownerLives = task?.runner !== undefined ? isAlive(task.runner) : Date.now() - reservedAt.getTime() < RESERVATION_MS;
   if (ownerLives) return undefined;
   await forgetTask(context, slug);
@@ -66,7 +71,11 @@ async function recoverInterrupted(context: TaskContext, task: TaskRecord, record
   }
   const bottle = await openBottle(context, task.slug);
   if ((await bottle.status()) !== 'running') await bottle.start();
-  const { commits } = await finishTask(context, task.slug, { bottle, status: task.status ?? { kind: 'lost', reason: 'terok was killed' }, keep: false });
+  const { commits } = await finishTask(context, task.slug, {
+    bottle,
+    status: task.status ?? { kind: 'lost', reason: 'terok was killed' },
+    keep: false,
+  });
   return `was interrupted; ${commits.length === 0 ? 'it had changed nothing' : `its work is in the gate: \`terok diff ${task.slug}\``}`;
 }
 

@@ -1,8 +1,8 @@
 /** The task layer's side of git: what goes into the gate before a task, and what comes out after it. */
 import { type Bottle, messageOf, TerokError } from '../core/index.ts';
 import {
-  type BottleCommand,
   applyTask,
+  type BottleCommand,
   cloneCommands,
   discardTask,
   ensureGate,
@@ -58,16 +58,26 @@ export async function salvage(bottle: Bottle, directoryName: string, slug: strin
   return [];
 }
 
-async function runCommand(bottle: Bottle, command: BottleCommand, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
+async function runCommand(
+  bottle: Bottle,
+  command: BottleCommand,
+  options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+): Promise<void> {
   const { status, stderr } = await bottle.exec(command.argv, options);
   if (status.kind === 'exited' && command.ok.includes(status.code)) return;
   const how = status.kind === 'exited' ? `ended with ${status.code}` : status.kind;
   const said = renderUntrusted(stderr.toString('utf8').trim().split('\n').slice(-3).join(' ').slice(0, 500));
-  throw new TerokError('GIT_FAILED', `${command.otherwise ?? `\`${command.argv.slice(0, 2).join(' ')}\` in the bottle ${how}`}${said === '' ? '' : `: ${said}`}`, { context: { slug: bottle.id } });
+  throw new TerokError(
+    'GIT_FAILED',
+    `${command.otherwise ?? `\`${command.argv.slice(0, 2).join(' ')}\` in the bottle ${how}`}${said === '' ? '' : `: ${said}`}`,
+    { context: { slug: bottle.id } },
+  );
 }
 
 /** What a task has committed; nothing where its branch is gone. */
-export async function readChanges(task: Pick<TaskRecord, 'gate' | 'slug'>): Promise<{ readonly commits: readonly CommitSummary[]; readonly files: readonly ChangedFile[] }> {
+export async function readChanges(
+  task: Pick<TaskRecord, 'gate' | 'slug'>,
+): Promise<{ readonly commits: readonly CommitSummary[]; readonly files: readonly ChangedFile[] }> {
   if (task.gate === undefined) return { commits: [], files: [] };
   try {
     const { commits, files } = await taskChanges(task.gate, task.slug);

@@ -1,6 +1,6 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import { type BottlePlan, bottleDirs, type Bottle, type ExitStatus, type SeedFile } from '../core/index.ts';
+import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile } from '../core/index.ts';
 import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
@@ -10,10 +10,10 @@ import { chooseBackend, loadSettings, type ProjectSettings } from './effective-s
 import { finishTask } from './finish-task.ts';
 import { forgetTask } from './forget-task.ts';
 import { ensureTaskImage } from './images.ts';
-import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
 import { OutputLog } from './output-log.ts';
+import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
 import { provision } from './provision.ts';
-import { importProject, type ImportedSource } from './repository.ts';
+import { type ImportedSource, importProject } from './repository.ts';
 import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
 import { currentProcess, updateTask, writeTask } from './task-record.ts';
@@ -41,7 +41,11 @@ export async function runTask(context: TaskContext, request: RunRequest, events:
     branch: `refs/heads/terok/${job.slug}`,
     commits: finished.commits,
     files: finished.files,
-    notes: [...job.source.notes, ...job.config.ungranted.map(({ what, how }) => `The repository asks for ${what}, which is not granted: ${how}.`), ...finished.notes],
+    notes: [
+      ...job.source.notes,
+      ...job.config.ungranted.map(({ what, how }) => `The repository asks for ${what}, which is not granted: ${how}.`),
+      ...finished.notes,
+    ],
     stages: timer.durations,
   };
 }
@@ -50,7 +54,10 @@ export async function runTask(context: TaskContext, request: RunRequest, events:
 async function prepare(context: TaskContext, request: RunRequest, events: RunEvents): Promise<Job> {
   const project = await identifyProject(context.paths, request.source);
   const config = await loadSettings(context, project);
-  const [backendName, workload] = await Promise.all([chooseBackend(context, config, request.backend), planWorkload(context, request, config.settings, project)]);
+  const [backendName, workload] = await Promise.all([
+    chooseBackend(context, config, request.backend),
+    planWorkload(context, request, config.settings, project),
+  ]);
   const backend = await context.backend(backendName);
   const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
   const slug = await reserve(context, request, project, workload, backendName, image);
@@ -59,10 +66,16 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     const [seeds, source, plan] = await Promise.all([
       mintIdentity(context, slug),
       importProject(project, slug),
-      specify(context, request, { slug, image, project, settings: config.settings, workload }).then((spec) => backend.resolve(spec, cancel(request))),
+      specify(context, request, { slug, image, project, settings: config.settings, workload }).then((spec) =>
+        backend.resolve(spec, cancel(request)),
+      ),
     ]);
     await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
-    await updateTask(context.paths, slug, (task) => ({ ...task, gate: source.gate, base: { branch: source.branch, commit: source.baseCommit } }));
+    await updateTask(context.paths, slug, (task) => ({
+      ...task,
+      gate: source.gate,
+      base: { branch: source.branch, commit: source.baseCommit },
+    }));
     return { slug, project, config, workload, plan, seeds, source };
   } catch (error) {
     await forgetTask(context, slug);
@@ -70,9 +83,17 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   }
 }
 
-async function reserve(context: TaskContext, request: RunRequest, project: Project, workload: Workload, backend: string, image: string): Promise<string> {
+async function reserve(
+  context: TaskContext,
+  request: RunRequest,
+  project: Project,
+  workload: Workload,
+  backend: string,
+  image: string,
+): Promise<string> {
   const { paths } = context;
-  const slug = request.name === undefined ? await reserveSlug(paths, request.prompt ?? project.name) : await reserveName(paths, request.name);
+  const slug =
+    request.name === undefined ? await reserveSlug(paths, request.prompt ?? project.name) : await reserveName(paths, request.name);
   const startedAt = new Date().toISOString();
   await writeTask(paths, {
     version: 1,
@@ -93,7 +114,11 @@ async function reserve(context: TaskContext, request: RunRequest, project: Proje
 
 async function launch(context: TaskContext, job: Job, request: RunRequest): Promise<Bottle> {
   try {
-    return await launchBottle(context, { plan: job.plan, seeds: job.seeds, gate: { repository: job.source.repository, writableRef: job.source.writableRef } }, cancel(request));
+    return await launchBottle(
+      context,
+      { plan: job.plan, seeds: job.seeds, gate: { repository: job.source.repository, writableRef: job.source.writableRef } },
+      cancel(request),
+    );
   } catch (error) {
     await forgetTask(context, job.slug);
     throw error;
@@ -101,9 +126,24 @@ async function launch(context: TaskContext, job: Job, request: RunRequest): Prom
 }
 
 /** Sets the bottle up and runs the agent. Before the agent ran there is nothing to keep; after that, nothing is thrown away. */
-async function work(context: TaskContext, request: RunRequest, events: RunEvents, timer: StageTimer, job: Job, bottle: Bottle): Promise<ExitStatus> {
+async function work(
+  context: TaskContext,
+  request: RunRequest,
+  events: RunEvents,
+  timer: StageTimer,
+  job: Job,
+  bottle: Bottle,
+): Promise<ExitStatus> {
   try {
-    await timer.run('provision', () => provision(bottle, { slug: job.slug, project: job.project, agent: job.workload.agent, settings: job.config.settings, ...cancel(request) }));
+    await timer.run('provision', () =>
+      provision(bottle, {
+        slug: job.slug,
+        project: job.project,
+        agent: job.workload.agent,
+        settings: job.config.settings,
+        ...cancel(request),
+      }),
+    );
   } catch (error) {
     await bottle[Symbol.asyncDispose]();
     await dropBottle(context, job.slug);

@@ -34,11 +34,17 @@ export async function startTask(context: TaskContext, slug: string, options: Can
 export async function removeTask(context: TaskContext, slug: string, force: boolean): Promise<void> {
   const task = await readTask(context.paths, slug);
   const running = task?.runner !== undefined && isAlive(task.runner) ? task.runner : undefined;
-  if (!force && running !== undefined) throw refused(slug, 'is running', `Stop it first: \`terok stop ${slug}\`, or remove it with \`--force\`.`);
+  if (!force && running !== undefined)
+    throw refused(slug, 'is running', `Stop it first: \`terok stop ${slug}\`, or remove it with \`--force\`.`);
   if (running !== undefined) await endRunner(running, 'SIGTERM', {});
   if (task !== undefined && !force && task.appliedAt === undefined) {
     const { commits } = await readChanges(task);
-    if (commits.length > 0) throw refused(slug, `holds ${commits.length} commits that were not applied`, `\`terok apply ${slug}\` first, or \`terok discard ${slug}\`.`);
+    if (commits.length > 0)
+      throw refused(
+        slug,
+        `holds ${commits.length} commits that were not applied`,
+        `\`terok apply ${slug}\` first, or \`terok discard ${slug}\`.`,
+      );
   }
   if (task !== undefined) await discardWork(task);
   await forgetTask(context, slug);
@@ -49,7 +55,10 @@ async function endRunner(runner: ProcessIdentity, signal: NodeJS.Signals, option
   const deadline = Date.now() + RUNNER_GRACE_MS;
   while (isAlive(runner)) {
     options.signal?.throwIfAborted();
-    if (Date.now() > deadline) throw new TerokError('TIMEOUT', `The process ${runner.pid}, which runs the task, did not end within ${RUNNER_GRACE_MS / 1000} s.`, { hint: `Kill it with \`kill -9 ${runner.pid}\`; the next command repairs the rest.` });
+    if (Date.now() > deadline)
+      throw new TerokError('TIMEOUT', `The process ${runner.pid}, which runs the task, did not end within ${RUNNER_GRACE_MS / 1000} s.`, {
+        hint: `Kill it with \`kill -9 ${runner.pid}\`; the next command repairs the rest.`,
+      });
     await delay(POLL_MS);
   }
 }

@@ -1,6 +1,16 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { bottleDirs, isAlive, identifyProcess, type ProcessIdentity, readStateFile, TerokError, type TerokPaths, withLock, writeStateFile } from '../core/index.ts';
+import {
+  bottleDirs,
+  identifyProcess,
+  isAlive,
+  type ProcessIdentity,
+  readStateFile,
+  TerokError,
+  type TerokPaths,
+  withLock,
+  writeStateFile,
+} from '../core/index.ts';
 
 const processIdentity = z.strictObject({ pid: z.int(), startTime: z.string(), bootId: z.string() });
 
@@ -54,7 +64,8 @@ export async function updateTask(paths: TerokPaths, slug: string, change: (recor
   const file = taskFile(paths, slug);
   return await withLock(file, async () => {
     const record = await readTask(paths, slug);
-    if (record === undefined) throw new TerokError('NOT_FOUND', `There is no task \`${slug}\`.`, { hint: 'List the tasks with `terok list`.' });
+    if (record === undefined)
+      throw new TerokError('NOT_FOUND', `There is no task \`${slug}\`.`, { hint: 'List the tasks with `terok list`.' });
     const changed = change(record);
     await writeTask(paths, changed);
     return changed;
@@ -64,7 +75,9 @@ export async function updateTask(paths: TerokPaths, slug: string, change: (recor
 /** Makes this process the task's runner, unless another live one is; of several processes exactly one succeeds. */
 export async function claimTask(paths: TerokPaths, slug: string): Promise<boolean> {
   const self = currentProcess();
-  const record = await updateTask(paths, slug, (task) => (task.runner !== undefined && isAlive(task.runner) ? task : { ...task, runner: self }));
+  const record = await updateTask(paths, slug, (task) =>
+    task.runner !== undefined && isAlive(task.runner) ? task : { ...task, runner: self },
+  );
   return record.runner?.pid === self.pid && record.runner.startTime === self.startTime;
 }
 

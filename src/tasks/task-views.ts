@@ -21,7 +21,8 @@ export async function listTasks(context: TaskContext): Promise<readonly TaskSumm
 
 export async function describeTask(context: TaskContext, slug: string): Promise<TaskStatus> {
   const known = await find(context, slug);
-  if (known === undefined) throw new TerokError('NOT_FOUND', `The task \`${slug}\` has no record yet.`, { hint: 'List the tasks with `terok list`.' });
+  if (known === undefined)
+    throw new TerokError('NOT_FOUND', `The task \`${slug}\` has no record yet.`, { hint: 'List the tasks with `terok list`.' });
   const { task, record } = known;
   const [statuses, network] = await Promise.all([runtimeStatuses(context, [known]), sealedNetworkStatus(bottleDirs(context.paths, slug))]);
   const { spec, missingLimits } = record.plan ?? { spec: undefined, missingLimits: [] };

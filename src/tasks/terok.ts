@@ -4,7 +4,18 @@ import { bottleDirs, isAlive, TerokError } from '../core/index.ts';
 import { resolveSlugPrefix } from '../core/resolve/index.ts';
 import { identifyProject } from '../projects/index.ts';
 import { Secret, Vault } from '../vault/index.ts';
-import type { AgentSummary, ApplyReport, BackendReport, ConfigReport, CopyRequest, RunEvents, RunOutcome, RunRequest, Terok, TerokOptions } from './api.ts';
+import type {
+  AgentSummary,
+  ApplyReport,
+  BackendReport,
+  ConfigReport,
+  CopyRequest,
+  RunEvents,
+  RunOutcome,
+  RunRequest,
+  Terok,
+  TerokOptions,
+} from './api.ts';
 import { BACKEND_NAMES } from './backends.ts';
 import { openBottle, vaultDir } from './bottle-life.ts';
 import { createContext, type TaskContext } from './context.ts';
@@ -12,12 +23,12 @@ import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
-import { recover, removeOrphans, type Repair } from './recover.ts';
+import { type Repair, recover, removeOrphans } from './recover.ts';
 import { applyWork, diffWork } from './repository.ts';
-import { removeTask, startTask, stopTask } from './task-commands.ts';
-import { describeTask, listTasks } from './task-views.ts';
 import { runTask } from './run-task.ts';
+import { removeTask, startTask, stopTask } from './task-commands.ts';
 import { readTask, type TaskRecord, updateTask } from './task-record.ts';
+import { describeTask, listTasks } from './task-views.ts';
 
 /**
  * Opens terok for the user of this process. Before the first operation it repairs what killed processes left behind.
@@ -165,7 +176,10 @@ class LocalTerok implements Terok {
       title: agent.label,
       origin,
       secrets: agent.credentials.map(({ secret }) => ({ name: secret, stored: stored.includes(secret) })),
-      hosts: [...agent.credentials.map(({ endpoint }) => new URL(endpoint).hostname), ...findAgent(roster, agent.name).routes.flatMap(({ hosts }) => hosts)],
+      hosts: [
+        ...agent.credentials.map(({ endpoint }) => new URL(endpoint).hostname),
+        ...findAgent(roster, agent.name).routes.flatMap(({ hosts }) => hosts),
+      ],
     }));
   }
 
@@ -199,7 +213,9 @@ class LocalTerok implements Terok {
     throw new TerokError('WRONG_STATE', `The bottle of \`${slug}\` does not run.`, { hint: `Start it with \`terok start ${slug}\`.` });
   }
 
-  async #globalBackend(flag: string | undefined): Promise<{ readonly name: string; readonly value: Awaited<ReturnType<TaskContext['backend']>> }> {
+  async #globalBackend(
+    flag: string | undefined,
+  ): Promise<{ readonly name: string; readonly value: Awaited<ReturnType<TaskContext['backend']>> }> {
     const { loadGlobalConfig } = await import('../core/config/index.ts');
     const { value: global } = await loadGlobalConfig(this.#context.paths);
     const name = await chooseBackend(this.#context, { global, project: {} }, flag);

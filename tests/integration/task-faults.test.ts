@@ -3,7 +3,16 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../../src/core/index.ts';
-import { type CliResult, phaseOf, processesWith, sampleRepository, slugsOf, type TerokCli, terokCli, waitFor } from '../support/terok-cli.ts';
+import {
+  type CliResult,
+  phaseOf,
+  processesWith,
+  sampleRepository,
+  slugsOf,
+  type TerokCli,
+  terokCli,
+  waitFor,
+} from '../support/terok-cli.ts';
 
 /** Writes a file, tells the test by a marker on stdout, then waits: an agent with work that is not committed. */
 const PRECIOUS = ['sh', '-c', 'echo precious > precious.txt; echo working; sleep 300'];
@@ -53,7 +62,9 @@ async function startWorking(slug: string, command: readonly string[] = PRECIOUS)
 }
 
 async function containers(): Promise<string[]> {
-  return (await terok.json<{ slug: string; status: string }[]>(['list'])).filter(({ status }) => status !== 'missing').map(({ slug }) => slug);
+  return (await terok.json<{ slug: string; status: string }[]>(['list']))
+    .filter(({ status }) => status !== 'missing')
+    .map(({ slug }) => slug);
 }
 
 describe('terok killed with SIGKILL', () => {
@@ -108,7 +119,8 @@ describe('another part killed with SIGKILL while the agent works', () => {
 
   it('conmon: the work comes out, the container goes', async () => {
     const { ended } = await startWorking('cut');
-    for (const { pid } of processesWith('conmon').filter(({ commandLine }) => commandLine.includes('terok-cut'))) process.kill(pid, 'SIGKILL');
+    for (const { pid } of processesWith('conmon').filter(({ commandLine }) => commandLine.includes('terok-cut')))
+      process.kill(pid, 'SIGKILL');
     await terok.run(['stop', 'cut']);
     await ended;
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
@@ -117,7 +129,8 @@ describe('another part killed with SIGKILL while the agent works', () => {
 
   it('the container itself: the bottle is started again to fetch the work', async () => {
     const { ended } = await startWorking('cut');
-    for (const { pid } of processesWith('/usr/lib/terok/init').filter(({ commandLine }) => commandLine.startsWith('/bin/bash'))) await killWhenOf(pid, 'cut');
+    for (const { pid } of processesWith('/usr/lib/terok/init').filter(({ commandLine }) => commandLine.startsWith('/bin/bash')))
+      await killWhenOf(pid, 'cut');
     await ended;
     await terok.run(['list']);
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
@@ -128,8 +141,10 @@ describe('another part killed with SIGKILL while the agent works', () => {
     process.kill(-pid, 'SIGKILL');
     await ended;
     for (const each of processesWith(terok.root)) await run(['kill', '-9', String(each.pid)]);
-    for (const each of processesWith('conmon').filter(({ commandLine }) => commandLine.includes('terok-cut'))) await run(['kill', '-9', String(each.pid)]);
-    for (const each of processesWith('/usr/lib/terok/init').filter(({ commandLine }) => commandLine.startsWith('/bin/bash'))) await killWhenOf(each.pid, 'cut');
+    for (const each of processesWith('conmon').filter(({ commandLine }) => commandLine.includes('terok-cut')))
+      await run(['kill', '-9', String(each.pid)]);
+    for (const each of processesWith('/usr/lib/terok/init').filter(({ commandLine }) => commandLine.startsWith('/bin/bash')))
+      await killWhenOf(each.pid, 'cut');
     await rm(path.join(terok.paths.runtime, 'b'), { recursive: true, force: true });
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
     expectNothingLeft('cut');
@@ -191,7 +206,9 @@ describe('many at once', () => {
   });
 
   it('20 runs at the same instant: all succeed with names and networks of their own', async () => {
-    const results = await Promise.all(Array.from({ length: 20 }, () => terok.run(['run', repository, '--json', '--memory', '256m', '--', 'true'])));
+    const results = await Promise.all(
+      Array.from({ length: 20 }, () => terok.run(['run', repository, '--json', '--memory', '256m', '--', 'true'])),
+    );
     expect(results.map(({ code, stderr }) => (code === 0 ? 0 : stderr))).toEqual(Array.from({ length: 20 }, () => 0));
     expect(new Set(results.map(({ stdout }) => (JSON.parse(stdout) as { slug: string }).slug)).size).toBe(20);
     expect(await containers()).toEqual([]);

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -73,7 +73,12 @@ export async function sampleRepository(root: string, name = 'sample'): Promise<s
   await mkdir(dir);
   await writeFile(path.join(dir, 'a.txt'), 'hello\n');
   const git = ['git', '-C', dir, '-c', 'user.name=A User', '-c', 'user.email=user@example.com'];
-  for (const args of [['init', '-q', '-b', 'main'], ['add', '.'], ['commit', '-q', '-m', 'Begin']]) await runOrThrow([...git, ...args]);
+  for (const args of [
+    ['init', '-q', '-b', 'main'],
+    ['add', '.'],
+    ['commit', '-q', '-m', 'Begin'],
+  ])
+    await runOrThrow([...git, ...args]);
   return dir;
 }
 
