@@ -2,6 +2,7 @@
 // Out of scope: what runs on it. Fail-safe direction: a host key that is not the pinned one ends the connection before anything is sent.
 import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type Ssh2 from 'ssh2';
 import type { Client, ClientChannel, ExecOptions as SshExecOptions } from 'ssh2';
 import { type BottleUser, isTerokError, messageOf, systemCodeOf, TerokError } from '../core/index.ts';
 import type { ChannelIdentity } from './identity.ts';
@@ -207,7 +208,7 @@ export function packScript(script: string): { readonly command: string; readonly
   return { command: `eval "unset ${names.join(' ')};${names.map((name) => `$${name}`).join('')}"`, variables: Object.fromEntries(pieces) };
 }
 
-async function loadSsh2(): Promise<typeof import('ssh2')> {
+async function loadSsh2(): Promise<typeof Ssh2> {
   try {
     return (await import('ssh2')).default;
   } catch (error) {

@@ -137,7 +137,7 @@ async function addFile(archive: Pack, file: Extract<HostEntry, { readonly kind: 
       entry.on('error', reject);
       reader?.once('error', (error) => archive.destroy(error));
       if (reader === undefined) entry.end(Buffer.alloc(0));
-      else reader.pipe(entry as unknown as NodeJS.WritableStream);
+      else reader.pipe(entry);
     });
   } catch (error) {
     throw new TerokError('RUNTIME_FAILED', `\`${name}\` changed while it was copied into the bottle, or the copy was cut short.`, {

@@ -22,7 +22,7 @@ export type HostEntry =
 const MODE_BITS = 0o777;
 
 /** Every entry at and below `source`, parents first; names start with `root`. The reader closes the handle of a file. */
-export async function* walkHost(source: string, root: string): AsyncGenerator<HostEntry> {
+export async function* walkHost(source: string, root: string): AsyncGenerator<HostEntry, undefined> {
   const stats = await lstat(source).catch((error: unknown) => {
     if (systemCodeOf(error) !== 'ENOENT' && systemCodeOf(error) !== 'ENOTDIR') throw error;
     throw new TerokError('NOT_FOUND', `\`${source}\` does not exist on the host.`, { context: { kind: 'source', source }, cause: error });

@@ -28,11 +28,19 @@ interface Job {
   readonly source: ImportedSource;
 }
 
+interface RunningTask {
+  readonly context: TaskContext;
+  readonly request: RunRequest;
+  readonly events: RunEvents;
+  readonly timer: StageTimer;
+  readonly job: Job;
+}
+
 export async function runTask(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
   const timer = new StageTimer(events.onProgress);
   const job = await timer.run('prepare', () => prepare(context, request, events));
   const bottle = await timer.run('launch', () => launch(context, job, request));
-  const status = await work(context, request, events, timer, job, bottle);
+  const status = await work({ context, request, events, timer, job }, bottle);
   const finished = await timer.run('finish', () => finishTask(context, job.slug, { bottle, status, keep: request.keep === true }));
   return {
     slug: job.slug,
@@ -60,7 +68,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   ]);
   const backend = await context.backend(backendName);
   const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
-  const slug = await reserve(context, request, project, workload, backendName, image);
+  const slug = await reserve(context, request, { project, workload, backend: backendName, image });
   try {
     events.onTask?.(slug);
     const [seeds, source, plan] = await Promise.all([
@@ -86,10 +94,12 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
 async function reserve(
   context: TaskContext,
   request: RunRequest,
-  project: Project,
-  workload: Workload,
-  backend: string,
-  image: string,
+  {
+    project,
+    workload,
+    backend,
+    image,
+  }: { readonly project: Project; readonly workload: Workload; readonly backend: string; readonly image: string },
 ): Promise<string> {
   const { paths } = context;
   const slug =
@@ -126,14 +136,8 @@ async function launch(context: TaskContext, job: Job, request: RunRequest): Prom
 }
 
 /** Sets the bottle up and runs the agent. Before the agent ran there is nothing to keep; after that, nothing is thrown away. */
-async function work(
-  context: TaskContext,
-  request: RunRequest,
-  events: RunEvents,
-  timer: StageTimer,
-  job: Job,
-  bottle: Bottle,
-): Promise<ExitStatus> {
+async function work(running: RunningTask, bottle: Bottle): Promise<ExitStatus> {
+  const { context, request, timer, job } = running;
   try {
     await timer.run('provision', () =>
       provision(bottle, {
@@ -150,10 +154,10 @@ async function work(
     await forgetTask(context, job.slug);
     throw error;
   }
-  return await timer.run('agent', () => runInBottle(context, request, events, job, bottle));
+  return await timer.run('agent', () => runInBottle(running, bottle));
 }
 
-async function runInBottle(context: TaskContext, request: RunRequest, events: RunEvents, job: Job, bottle: Bottle): Promise<ExitStatus> {
+async function runInBottle({ context, request, events, job }: RunningTask, bottle: Bottle): Promise<ExitStatus> {
   const log = await OutputLog.open(bottleDirs(context.paths, job.slug).stateDir);
   try {
     const interactive = request.interactive === true;

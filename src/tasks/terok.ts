@@ -72,7 +72,8 @@ class LocalTerok implements Terok {
     try {
       const task = await this.#task(bottle.id);
       const child = await bottle.spawn(argv, { cwd: `/work/${task.project.name}`, ...options });
-      void child.exited.finally(() => bottle[Symbol.asyncDispose]());
+      const release = (): Promise<void> => bottle[Symbol.asyncDispose]();
+      void child.exited.then(release, release);
       return child;
     } catch (error) {
       await bottle[Symbol.asyncDispose]();

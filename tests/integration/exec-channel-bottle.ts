@@ -108,7 +108,7 @@ export async function startTestBottle(options: TestBottleOptions = {}): Promise<
 
 export async function podman(args: readonly string[]): Promise<PodmanResult> {
   const { launcher, binary, env } = await podmanHost();
-  return await runProgram([...launcher, binary, ...args], env as NodeJS.ProcessEnv);
+  return await runProgram([...launcher, binary, ...args], env);
 }
 
 async function mustPodman(args: readonly string[]): Promise<PodmanResult> {

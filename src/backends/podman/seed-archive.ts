@@ -1,5 +1,6 @@
-import type { SeedFile } from '../../core/index.ts';
-import { USER_IDS } from './seed-tree.ts';
+import type { BottleUser, SeedFile } from '../../core/index.ts';
+
+export const USER_IDS: Readonly<Record<BottleUser, number>> = { root: 0, agent: 1000 };
 
 /** One tar archive with the seeds, owners and modes explicit; directories are left to what the image has. */
 export async function packSeeds(seeds: readonly SeedFile[]): Promise<Buffer> {

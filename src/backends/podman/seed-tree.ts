@@ -8,11 +8,9 @@
  */
 import { chmod, lchown, lstat, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type BottleUser, ignoreCodes, type SeedFile, TerokError } from '../../core/index.ts';
+import { ignoreCodes, type SeedFile, TerokError } from '../../core/index.ts';
 import type { ContainerStorage, PodmanHost } from '../oci/index.ts';
-import { packSeeds } from './seed-archive.ts';
-
-export const USER_IDS: Readonly<Record<BottleUser, number>> = { root: 0, agent: 1000 };
+import { packSeeds, USER_IDS } from './seed-archive.ts';
 
 /** Writes the seeds; on return all are in place. */
 export async function writeSeeds(
