@@ -56,8 +56,12 @@ async function startWorking(slug: string, command: readonly string[] = PRECIOUS)
   let output = '';
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  const ended = new Promise((resolve) => child.once('close', resolve));
-  await waitFor(`the agent of ${slug}; terok said: ${output}`, 120_000, () => output.includes('working'));
+  let hasEnded = false;
+  const ended = new Promise((resolve) => child.once('close', resolve)).finally(() => (hasEnded = true));
+  await waitFor(`the agent of ${slug}`, 60_000, () => {
+    if (hasEnded) throw new Error(`terok ended before the agent worked: ${output}`);
+    return output.includes('working');
+  });
   return { pid: child.pid ?? 0, ended };
 }
 

@@ -4,6 +4,7 @@
  * Scope: refusing what Podman cannot do here, before anything is made.
  * Fail-safe direction: a limit that cannot be enforced stops the bottle unless the user named it.
  */
+import { createHash } from 'node:crypto';
 import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
 import type { PodmanHost } from '../oci/index.ts';
 
@@ -23,11 +24,16 @@ export function resolvePlan(spec: BottleSpec, host: PodmanHost, paths: TerokPath
   return {
     backend,
     spec,
-    runtimeName: `terok-${slug}`,
+    runtimeName: containerName(slug, paths.state),
     ...bottleDirs(paths, slug),
     missingLimits: resolveMissingLimits(spec, host),
     namespaceLauncher: host.facts.rootless ? [...host.launcher, host.binary, 'unshare'] : [],
   };
+}
+
+/** Readable, and different for each state directory: several of them may share the containers of one user. */
+function containerName(slug: string, owner: string): string {
+  return `terok-${slug}-${createHash('sha256').update(owner).digest('hex').slice(0, 6)}`;
 }
 
 /** Limits that the kernel would not enforce for containers of this user. */

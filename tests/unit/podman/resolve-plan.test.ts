@@ -29,7 +29,7 @@ const resolve = (changes: Partial<BottleSpec>, facts: Partial<PodmanHost['facts'
 describe('resolving a bottle for Podman', () => {
   it('names the container and its directories', () => {
     expect(resolve({})).toMatchObject({
-      runtimeName: 'terok-a-task',
+      runtimeName: expect.stringMatching(/^terok-a-task-[0-9a-f]{6}$/),
       stateDir: '/s/bottles/a-task',
       runtimeDir: '/r/b/a-task',
       missingLimits: [],
