@@ -1,6 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-const slow = { testTimeout: 120_000, hookTimeout: 300_000, fileParallelism: false } as const;
+/** For tests that make bottles; files of these projects run one after the other. */
+const slow = {
+  testTimeout: 120_000,
+  hookTimeout: 300_000,
+  fileParallelism: false,
+  globalSetup: 'tests/support/global-setup.ts',
+} as const;
 
 export default defineConfig({
   test: {

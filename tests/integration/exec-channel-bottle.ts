@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pack } from 'tar-stream';
 import { createPodmanHost, type PodmanHost } from '../../src/backends/oci/index.ts';
-import type { SeedFile } from '../../src/core/index.ts';
+import { resolvePaths, type SeedFile } from '../../src/core/index.ts';
 import {
   type ChannelIdentity,
   channelSeeds,
@@ -16,12 +16,9 @@ import {
   REQUIRED_CAPABILITIES,
 } from '../../src/exec-channel/index.ts';
 
-const IMAGE = process.env.TEROK_TEST_IMAGE ?? 'localhost/l0:test';
-const AGENT = 'agent:x:1000:1000::/home/agent:/bin/sh\n';
-/** Where the private namespace of Podman is made, on hosts that need one */
-const RUNTIME_DIR = process.env.TEROK_RUNTIME_DIR ?? '/run/terok';
+const IMAGE = process.env.TEROK_TEST_IMAGE ?? '';
 let host: Promise<PodmanHost> | undefined;
-const podmanHost = (): Promise<PodmanHost> => (host ??= createPodmanHost({ env: process.env, runtimeDir: RUNTIME_DIR }));
+const podmanHost = (): Promise<PodmanHost> => (host ??= createPodmanHost({ env: process.env, runtimeDir: resolvePaths().runtime }));
 
 export interface TestBottle extends AsyncDisposable {
   readonly name: string;
@@ -54,7 +51,7 @@ export interface TestBottleOptions {
 export async function whyNoTestBottle(): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'the test bottle needs root (it makes a network namespace)';
   const image = await podman(['image', 'exists', IMAGE]).catch((error: unknown) => ({ code: -1, stdout: '', stderr: String(error) }));
-  return image.code === 0 ? undefined : `podman has no image \`${IMAGE}\` (set TEROK_TEST_IMAGE): ${image.stderr.trim()}`;
+  return image.code === 0 ? undefined : `podman has no image \`${IMAGE}\`: ${image.stderr.trim()}`;
 }
 
 /** A hardened container with the channel's seeds in a network namespace of its own, as a backend makes it. */
@@ -164,18 +161,16 @@ async function end(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-/** The seeds and, where the image lacks him, the user `agent` as one tar archive. */
+/** The seeds as one tar archive. */
 async function seedArchive(root: string, seeds: readonly SeedFile[], withoutAgent: boolean): Promise<Buffer> {
   const archive = pack();
   const file = (name: string, content: string | Uint8Array, mode: number, uid: number): void => {
     archive.entry({ name: name.slice(1), mode, uid, gid: uid, uname: '', gname: '' }, Buffer.from(content));
   };
   for (const seed of seeds) file(seed.path, seed.content, seed.mode, seed.owner === 'root' ? 0 : 1000);
-  const passwd = (await mustRun(['cat', `${root}/etc/passwd`])).stdout;
-  if (!withoutAgent && !/^agent:/m.test(passwd)) {
-    const group = (await mustRun(['cat', `${root}/etc/group`])).stdout;
-    file('/etc/passwd', passwd + AGENT, 0o644, 0);
-    file('/etc/group', `${group}agent:x:1000:\n`, 0o644, 0);
+  if (withoutAgent) {
+    const passwd = (await mustRun(['cat', `${root}/etc/passwd`])).stdout;
+    file('/etc/passwd', passwd.replace(/^agent:.*\n/m, ''), 0o644, 0);
   }
   for (const dir of ['home/agent', 'work']) archive.entry({ name: dir, type: 'directory', mode: 0o755, uid: 1000, gid: 1000 });
   archive.finalize();

@@ -14,8 +14,6 @@ import {
 import { createChannelIdentity } from '../../../src/exec-channel/index.ts';
 import { makeTestNetwork, type TestNetwork } from './network.ts';
 
-const BASE_IMAGES = [process.env.TEROK_TEST_IMAGE ?? 'localhost/l0:test', 'localhost/terok/l0'];
-
 export interface TestHost extends AsyncDisposable {
   readonly backend: BottleBackend;
   readonly podman: PodmanHost;
@@ -27,7 +25,7 @@ export interface TestHost extends AsyncDisposable {
   launch(plan: BottlePlan, network: TestNetwork): Promise<Bottle>;
 }
 
-/** Backend with directories of its own. `image` has the user `agent`; it is made from the base image where it does not exist. */
+/** Backend with directories of its own, for bottles of `image`. */
 export async function openTestHost(given: {
   readonly env?: NodeJS.ProcessEnv;
   readonly image: string;
@@ -71,33 +69,13 @@ export function testSpec(image: string, changes: Partial<BottleSpec> = {}): Bott
   };
 }
 
-/** Image with the user `agent`, built once from whatever base image is there; undefined with the reason where none is. */
+/** The base image that `global-setup.ts` built, or the reason why there is none. */
 export async function findTestImage(backend: BottleBackend): Promise<{ readonly image: string } | { readonly reason: string }> {
   const report = await backend.probe();
   if (report.state !== 'available') return { reason: `Podman cannot be used: ${report.findings.map(({ message }) => message).join(' ')}` };
-  const ready = 'localhost/terok-podman-test:agent';
-  if ((await backend.images.inspect(ready)) !== undefined) return { image: ready };
-  const stored = await Promise.all([...BASE_IMAGES].map((reference) => backend.images.inspect(reference)));
-  const layered = (await backend.images.list('terok.layer=l0')).at(0);
-  const base = stored.find((image) => image !== undefined) ?? layered;
-  if (base === undefined)
-    return { reason: `there is no base image; set TEROK_TEST_IMAGE or build one (looked for ${BASE_IMAGES.join(', ')})` };
-  const image = await buildAgentImage(backend, base.references[0] ?? base.id, ready);
+  const image = process.env.TEROK_TEST_IMAGE ?? '';
+  if (image === '' || (await backend.images.inspect(image)) === undefined) throw new Error(`There is no base image \`${image}\`.`);
   return { image };
-}
-
-async function buildAgentImage(backend: BottleBackend, base: string, reference: string): Promise<string> {
-  const { writeFile } = await import('node:fs/promises');
-  const contextDir = await mkdtemp('/tmp/tpb-image-');
-  try {
-    const run =
-      "id agent || useradd --password '*' --uid 1000 --create-home --shell /bin/sh agent; mkdir -p /work && chown agent:agent /work";
-    await writeFile(path.join(contextDir, 'Containerfile'), `FROM ${base}\nRUN ${run}\n`);
-    await backend.images.build({ contextDir, reference, labels: { 'terok.test': 'podman' } });
-    return reference;
-  } finally {
-    await rm(contextDir, { recursive: true, force: true });
-  }
 }
 
 /** Launches a bottle, gives it to `work`, and takes everything away again. */
