@@ -2,26 +2,33 @@
 import { writeFileSync } from 'node:fs';
 
 export default class CountReporter {
+  #filtered = false;
+
+  onInit(vitest) {
+    // `-t` skips what it does not name, without a reason.
+    this.#filtered = vitest.config.testNamePattern !== undefined;
+  }
+
   onTestRunEnd(modules, unhandledErrors) {
     const projects = {};
     for (const module of modules) {
-      const counts = (projects[module.project.name] ??= { passed: 0, failed: 0, skipped: 0, reasons: {} });
+      const counts = (projects[module.project.name] ??= { passed: 0, failed: 0, skipped: 0, skips: [] });
       const tests = [...module.children.allTests()];
-      for (const test of tests) count(test, counts);
+      for (const test of tests) this.#count(test, counts);
       // A file that could not be loaded has no tests; that is a failure, not nothing.
       if (module.errors().length > 0) counts.failed += 1;
     }
     writeFileSync(process.env.TEROK_TEST_COUNTS, JSON.stringify({ projects, unhandled: unhandledErrors.length }));
   }
-}
 
-function count(test, counts) {
-  const result = test.result();
-  if (result.state === 'passed') counts.passed += 1;
-  else if (result.state === 'failed') counts.failed += 1;
-  else {
-    counts.skipped += 1;
-    const reason = result.note ?? 'no reason given';
-    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
+  #count(test, counts) {
+    const result = test.result();
+    if (result.state === 'passed') counts.passed += 1;
+    else if (result.state === 'failed') counts.failed += 1;
+    else {
+      counts.skipped += 1;
+      const reason = result.note ?? /\(skipped: (.*?)\)(?: > |$)/.exec(test.fullName)?.[1];
+      if (!this.#filtered) counts.skips.push({ name: test.name, reason });
+    }
   }
 }

@@ -35,7 +35,9 @@ function printCounts({ projects, unhandled }) {
   for (const [name, counts] of Object.entries(projects)) {
     for (const key of Object.keys(total)) total[key] += counts[key];
     console.log(`${name}: ${line(counts)}`);
-    for (const [reason, times] of Object.entries(counts.reasons)) console.log(`  skipped ${times}: ${reason}`);
+    for (const { name: test, reason = 'NO REASON GIVEN' } of counts.skips) console.log(`  skipped: ${test}\n    because ${reason}`);
+    // A test that is skipped for no reason might as well be missing.
+    total.failed += counts.skips.filter(({ reason }) => reason === undefined).length;
   }
   if (unhandled > 0) console.log(`errors outside any test: ${unhandled}`);
   console.log(line(total));

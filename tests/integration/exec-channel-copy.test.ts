@@ -6,13 +6,12 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Channel, openChannel } from '../../src/exec-channel/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { startTestBottle, type TestBottle, whyNoTestBottle } from './exec-channel-bottle.ts';
 
 const reason = await whyNoTestBottle();
-if (reason !== undefined && process.env.TEROK_REQUIRE_PODMAN === '1') throw new Error(reason);
-if (reason !== undefined) console.warn(`exec channel copy tests skipped: ${reason}`);
 
-describe.skipIf(reason !== undefined)('copying', () => {
+describeUnless(reason, 'copying', () => {
   let bottle: TestBottle;
   let channel: Channel;
   let count = 0;

@@ -2,13 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Channel, createChannelIdentity, openChannel, REQUIRED_CAPABILITIES } from '../../src/exec-channel/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { startTestBottle, type TestBottle, whyNoTestBottle } from './exec-channel-bottle.ts';
 
 const reason = await whyNoTestBottle();
-if (reason !== undefined && process.env.TEROK_REQUIRE_PODMAN === '1') throw new Error(reason);
-if (reason !== undefined) console.warn(`exec channel init tests skipped: ${reason}`);
 
-describe.skipIf(reason !== undefined)('the first process of a bottle', () => {
+describeUnless(reason, 'the first process of a bottle', () => {
   let bottle: TestBottle;
   let channel: Channel;
   const text = async (script: string, user: 'agent' | 'root' = 'agent'): Promise<string> =>

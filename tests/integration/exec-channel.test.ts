@@ -7,13 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BottleProcess, BufferedExecOptions, ExecResult } from '../../src/core/index.ts';
 import { type Channel, openChannel } from '../../src/exec-channel/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { startTestBottle, type TestBottle, whyNoTestBottle } from './exec-channel-bottle.ts';
 
 const reason = await whyNoTestBottle();
-if (reason !== undefined && process.env.TEROK_REQUIRE_PODMAN === '1') throw new Error(reason);
-if (reason !== undefined) console.warn(`exec channel tests skipped: ${reason}`);
 
-describe.skipIf(reason !== undefined)('exec channel', () => {
+describeUnless(reason, 'exec channel', () => {
   let bottle: TestBottle;
   let channel: Channel;
   const sh = (script: string, options?: BufferedExecOptions): Promise<ExecResult> => channel.exec(['sh', '-c', script], options);

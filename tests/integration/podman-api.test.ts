@@ -1,8 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { type Bottle, resolvePaths } from '../../src/core/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { makeTestNetwork, type TestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost } from './podman-fixture/test-bottle.ts';
 
@@ -10,9 +11,8 @@ const found =
   process.getuid?.() === 0
     ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
     : { reason: 'rootful Podman needs root' };
-const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 
-describe.skipIf('reason' in found)(`a bottle whose image has no SSH server${why}`, () => {
+describeUnless('reason' in found ? found.reason : undefined, 'a bottle whose image has no SSH server', () => {
   const reference = 'localhost/terok-podman-test:no-ssh';
   let dir: string;
   let host: TestHost;

@@ -1,8 +1,9 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { type Bottle, resolvePaths } from '../../src/core/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { CALLS, programOfThe32BitDoor, SOCKETS } from './podman-fixture/kernel-probes.ts';
 import { makeTestNetwork, type TestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost } from './podman-fixture/test-bottle.ts';
@@ -11,9 +12,8 @@ const found =
   process.getuid?.() === 0
     ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
     : { reason: 'rootful Podman needs root' };
-const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 
-describe.skipIf('reason' in found)(`what a rootful bottle may do${why}`, () => {
+describeUnless('reason' in found ? found.reason : undefined, 'what a rootful bottle may do', () => {
   let host: TestHost;
   let network: TestNetwork;
   let bottle: Bottle;
@@ -107,7 +107,8 @@ describe.skipIf('reason' in found)(`what a rootful bottle may do${why}`, () => {
     expect(await outputOf(bottle, CALLS.mount, { user: 'root' })).toBe('1');
   });
 
-  it.skipIf(process.arch !== 'x64')('kills a program that uses the 32-bit door of the kernel', async () => {
+  it('kills a program that uses the 32-bit door of the kernel', async (context) => {
+    if (process.arch !== 'x64') context.skip('only x86-64 has this door');
     const dir = await mkdtemp('/tmp/tpb-elf-');
     try {
       const file = path.join(dir, 'door');

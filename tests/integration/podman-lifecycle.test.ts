@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { isTerokError, resolvePaths, TerokError } from '../../src/core/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { makeTestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost, withBottle } from './podman-fixture/test-bottle.ts';
 
@@ -11,7 +12,6 @@ const found =
   process.getuid?.() === 0
     ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
     : { reason: 'rootful Podman needs root' };
-const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 const image = 'image' in found ? found.image : '';
 
 async function failureOf(work: Promise<unknown>): Promise<TerokError> {
@@ -23,7 +23,7 @@ async function failureOf(work: Promise<unknown>): Promise<TerokError> {
   throw new Error(`expected a TerokError, got ${String(error)}`);
 }
 
-describe.skipIf('reason' in found)(`the life of a rootful bottle${why}`, () => {
+describeUnless('reason' in found ? found.reason : undefined, 'the life of a rootful bottle', () => {
   let host: TestHost;
 
   beforeAll(async () => {

@@ -1,14 +1,14 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { type BottlePlan, type ProbeReport, resolvePaths } from '../../src/core/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
 import { createRootlessUser, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
 import { findTestImage, openTestHost } from './podman-fixture/test-bottle.ts';
 
 const reason = await whyNoRootlessUser();
 const found = reason === undefined ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason };
-const why = 'reason' in found ? ` (skipped: ${found.reason})` : '';
 const hybrid = await stat('/sys/fs/cgroup/unified').then(
   () => true,
   () => false,
@@ -26,7 +26,7 @@ interface Report {
   readonly left: readonly unknown[];
 }
 
-describe.skipIf('reason' in found)(`a rootless bottle${why}`, () => {
+describeUnless('reason' in found ? found.reason : undefined, 'a rootless bottle', () => {
   let user: RootlessUser;
   let report: Report;
 
@@ -80,7 +80,7 @@ describe.skipIf('reason' in found)(`a rootless bottle${why}`, () => {
   });
 });
 
-describe.skipIf(reason !== undefined)(`the probe of a user${why}`, () => {
+describeUnless(reason, 'the probe of a user', () => {
   const probe = async (
     user: RootlessUser,
     options: Parameters<RootlessUser['run']>[1] = {},
