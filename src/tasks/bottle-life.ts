@@ -8,6 +8,7 @@ import {
   type CallOptions,
   ignoreCodes,
   type SeedFile,
+  settleAll,
   TerokError,
   writePrivateFile,
 } from '../core/index.ts';
@@ -33,14 +34,14 @@ const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 /** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
 export async function mintIdentity(context: TaskContext, slug: string): Promise<readonly SeedFile[]> {
   const { stateDir } = bottleDirs(context.paths, slug);
-  const [ca, alias, system] = await Promise.all([
+  const [ca, alias, system] = await settleAll([
     mintBottleCa(slug),
     acquireLoopbackAlias(context.paths, slug),
     ignoreCodes(['ENOENT'], () => readFile(SYSTEM_BUNDLE, 'utf8')),
     createChannelIdentity(stateDir),
   ]);
   const files = caFiles(stateDir);
-  await Promise.all([
+  await settleAll([
     writePrivateFile(files.certificate, ca.certificatePem),
     writePrivateFile(files.key, ca.keyPem),
     updateRecord(context.paths, slug, (record) => ({ ...record, alias })),
@@ -80,13 +81,25 @@ export async function openBottle(context: TaskContext, slug: string, options: Ca
   return await backend.open(record.plan, network, options);
 }
 
+/** Resolves when every listener of a task's network is in place again. */
+export async function repairNetwork(context: TaskContext, slug: string): Promise<void> {
+  const record = await readRecord(context.paths, slug);
+  if (record?.plan !== undefined) await (await reopenNetwork(context, record.plan)).ready;
+}
+
 /** Removes bottle and network for good, from any state. The record stays. */
 export async function dropBottle(context: TaskContext, slug: string): Promise<void> {
+  await removeBottle(context, slug);
+  await releaseLoopbackAlias(context.paths, slug);
+  if ((await readRecord(context.paths, slug)) !== undefined)
+    await updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' }));
+}
+
+/** The bottle and its network alone; writes nothing, so that it also works where the disk is full. */
+export async function removeBottle(context: TaskContext, slug: string): Promise<void> {
   const record = await readRecord(context.paths, slug);
   if (record?.plan !== undefined) await (await context.backend(record.backend)).remove(slug);
   await closeSealedNetwork(bottleDirs(context.paths, slug));
-  await releaseLoopbackAlias(context.paths, slug);
-  if (record !== undefined) await updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' }));
 }
 
 async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType<typeof reopenSealedNetwork> {

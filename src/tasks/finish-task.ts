@@ -1,9 +1,9 @@
 import { type Bottle, type ExitStatus, messageOf } from '../core/index.ts';
 import type { ChangedFile, CommitSummary } from './api.ts';
-import { dropBottle } from './bottle-life.ts';
+import { dropBottle, repairNetwork } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { readChanges, salvage } from './repository.ts';
-import { updateTask } from './task-record.ts';
+import { type TaskRecord, updateTask } from './task-record.ts';
 
 export interface FinishInputs {
   readonly bottle: Bottle;
@@ -24,7 +24,7 @@ export interface FinishedTask {
  */
 export async function finishTask(context: TaskContext, slug: string, { bottle, status, keep }: FinishInputs): Promise<FinishedTask> {
   const task = await updateTask(context.paths, slug, (record) => ({ ...record, status }));
-  const saved = await trySalvage(bottle, task.project.name, slug);
+  const saved = await bringHome(context, bottle, task, status.kind === 'lost');
   const problem = saved.ok ? await endBottle(context, slug, bottle, keep) : await keepStopped(bottle, slug, saved.problem);
   const changes = await readChanges(task);
   const notes = [...(saved.ok ? saved.notes : []), ...(problem === undefined ? [] : [problem])];
@@ -38,12 +38,19 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
 
 type Salvage = { readonly ok: true; readonly notes: readonly string[] } | { readonly ok: false; readonly problem: string };
 
-async function trySalvage(bottle: Bottle, name: string, slug: string): Promise<Salvage> {
+/** Where the agent was lost, or the first attempt fails, network and bottle are repaired first: one of them may have been killed. */
+async function bringHome(context: TaskContext, bottle: Bottle, task: TaskRecord, repairFirst: boolean): Promise<Salvage> {
   try {
-    return { ok: true, notes: await salvage(bottle, name, slug) };
+    if (repairFirst) await repair(context, bottle);
+    return { ok: true, notes: await salvage(bottle, task.project.name, task.slug) };
   } catch (error) {
-    return { ok: false, problem: messageOf(error) };
+    return repairFirst ? { ok: false, problem: messageOf(error) } : await bringHome(context, bottle, task, true);
   }
+}
+
+async function repair(context: TaskContext, bottle: Bottle): Promise<void> {
+  await repairNetwork(context, bottle.id);
+  if ((await bottle.status()) !== 'running') await bottle.start();
 }
 
 async function endBottle(context: TaskContext, slug: string, bottle: Bottle, keep: boolean): Promise<string | undefined> {
