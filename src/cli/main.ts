@@ -32,11 +32,11 @@ function version(): string {
   return manifest.version;
 }
 
-/** `terok list | head` closes our output early; that is no error. */
+/** `terok list | head` closes our output early, as does a terminal that is closed (EIO); that is no error. */
 function endQuietlyWithoutReader(process: NodeJS.Process): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
     });
   }
 }

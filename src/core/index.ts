@@ -70,5 +70,6 @@ export {
 } from './resolve/metadata.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
+export { settleAll } from './settle-all.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';

@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { messageOf, systemCodeOf, TerokError } from './errors.ts';
 
 export interface RunOptions {
@@ -58,54 +59,84 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const [file, ...args] = argv;
   if (file === undefined) throw new TerokError('USAGE', 'A command needs at least the name of a program.');
   options.signal?.throwIfAborted();
-  // Loaded on first use: it is the heaviest library of this layer, and the gateway and `--help` never need it
-  const { execa } = await import('execa');
-  const child = execa(file, args, {
+  const child = spawn(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { ...(options.env ?? helperEnvironment()) } as Record<string, string>,
-    extendEnv: false,
-    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
-    encoding: 'buffer',
-    maxBuffer: options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES,
+    env: options.env ?? helperEnvironment(),
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     detached: true,
-    cleanup: true,
-    reject: false,
-    stripFinalNewline: false,
   });
-  const killGroup = (): void => {
-    if (child.pid === undefined) return;
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-    } catch (error) {
-      if (systemCodeOf(error) !== 'ESRCH') throw error;
-    }
-  };
+  const kill = (): void => killGroup(child);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
-    killGroup();
+    kill();
   }, options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-  options.signal?.addEventListener('abort', killGroup, { once: true });
+  options.signal?.addEventListener('abort', kill, { once: true });
   try {
-    const result = await child;
+    const ended = endOf(child, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
+    // a program that ends without reading its input is judged by its exit code
+    child.stdin?.on('error', () => undefined).end(options.input);
+    const { tooLong, ...result } = await ended;
     options.signal?.throwIfAborted();
-    if (result.exitCode === undefined && result.signal === undefined && !timedOut) throw spawnError(file, result);
-    return {
-      exitCode: result.exitCode,
-      signal: result.signal,
-      stdout: Buffer.from(result.stdout),
-      stderr: Buffer.from(result.stderr),
-      timedOut,
-    };
+    if (tooLong) throw new TerokError('RUNTIME_FAILED', `\`${file}\` printed more than terok takes; it was killed.`, { context: { file } });
+    return { ...result, timedOut };
+  } catch (error) {
+    throw systemCodeOf(error) === undefined ? error : spawnError(file, error);
   } finally {
     clearTimeout(timer);
-    options.signal?.removeEventListener('abort', killGroup);
+    options.signal?.removeEventListener('abort', kill);
   }
 }
 
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+interface ChildEnd extends Omit<RunResult, 'timedOut'> {
+  readonly tooLong: boolean;
+}
+
+/** After its end a killed child's pipes are closed here, in case a process that left its group holds them. */
+function endOf(child: ChildProcess, maxBytes: number): Promise<ChildEnd> {
+  const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+  let tooLong = false;
+  for (const name of ['stdout', 'stderr'] as const) {
+    let bytes = 0;
+    child[name]?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) output[name].push(chunk);
+      else if (!tooLong) {
+        tooLong = true;
+        killGroup(child);
+      }
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (_code, signal) => {
+      if (signal !== 'SIGKILL') return;
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    });
+    child.once('close', (code, signal) =>
+      resolve({
+        exitCode: code ?? undefined,
+        signal: signal ?? undefined,
+        stdout: Buffer.concat(output.stdout),
+        stderr: Buffer.concat(output.stderr),
+        tooLong,
+      }),
+    );
+  });
+}
+
 function spawnError(file: string, error: unknown): TerokError {
-  const missing = systemCodeOf(error) === 'ENOENT' || (error instanceof Error && systemCodeOf(error.cause) === 'ENOENT');
-  return missing
+  return systemCodeOf(error) === 'ENOENT'
     ? new TerokError('DEPENDENCY_MISSING', `The program \`${file}\` is not installed.`, {
         context: { file },
         hint: 'Run `terok doctor`; it names the package.',

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import type { z } from 'zod';
 import { ignoreCodes, messageOf, systemCodeOf, TerokError } from './errors.ts';
 import { makePrivateDir } from './paths.ts';
@@ -29,12 +29,30 @@ export async function writeStateFile(file: string, value: unknown): Promise<void
 export async function writePrivateFile(file: string, content: string | Buffer): Promise<void> {
   await makePrivateDir(path.dirname(file));
   try {
-    await writeFileAtomic(file, content, { mode: 0o600 });
+    await replaceFile(file, content);
   } catch (error) {
     if (systemCodeOf(error) !== 'ENOSPC' && systemCodeOf(error) !== 'EDQUOT') throw error;
     throw new TerokError('DISK_FULL', `No space left to write \`${file}\`.`, {
       hint: 'Free some space, then run the command again.',
       cause: error,
     });
+  }
+}
+
+/** A file that could not be written whole, because the disk is full, never gets the name. */
+async function replaceFile(file: string, content: string | Buffer): Promise<void> {
+  const staged = `${file}.${process.pid}-${randomBytes(4).toString('hex')}`;
+  try {
+    const handle = await open(staged, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(staged, file);
+  } catch (error) {
+    await rm(staged, { force: true });
+    throw error;
   }
 }

@@ -4,6 +4,9 @@ import { type BottleProcess, type ExitStatus, TerokError } from '../core/index.t
 export const MAX_REFUSED = 1_000;
 const MAX_TAIL_BYTES = 4 * 1024;
 
+/** As the kernel says it, and as GNU tar does when only a part of a block could be written. */
+const FULL_DISK = /no space left on device|disk quota exceeded|wrote only \d+ of \d+ bytes/i;
+
 export function assertBottlePath(path: string): void {
   if (!path.startsWith('/') || path.includes('\0') || path.length < 2)
     throw new TerokError('USAGE', `A path in a bottle is absolute and not the root; got \`${path}\`.`);
@@ -31,6 +34,11 @@ export function copyFailure({ verb, path, status, stderr }: CopyFailure): TerokE
   if (status.kind === 'lost')
     return new TerokError('CHANNEL_LOST', `The way into the bottle was lost while \`${path}\` was copied: ${status.reason}`, { context });
   const printable = stderr.replace(/[^\x20-\x7e\n]/g, '?');
+  if (FULL_DISK.test(stderr))
+    return new TerokError('DISK_FULL', `No space left in the bottle to copy \`${path}\` ${verb} it.`, {
+      context,
+      hint: 'Free some space, then copy again.',
+    });
   return new TerokError(
     'RUNTIME_FAILED',
     `Copying \`${path}\` ${verb} the bottle failed: ${printable === '' ? JSON.stringify(status) : printable}`,

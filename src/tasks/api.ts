@@ -25,6 +25,7 @@ export interface RunRequest {
   readonly backend?: string;
   /** Wish for the task's slug; minted from the source where absent */
   readonly name?: string;
+  /** Taken literally */
   readonly env?: Readonly<Record<string, string>>;
   readonly limits?: Partial<ResourceLimits>;
   readonly allowUnenforced?: readonly LimitName[];
@@ -41,9 +42,8 @@ export interface RunRequest {
   readonly agentArgs?: readonly string[];
   /** Egress routes beside those of the agent and the configuration */
   readonly routes?: readonly Route[];
-  /** First abort: a clean stop of agent and bottle; `kill`: at once */
+  /** Stops agent and bottle; what the agent did is kept */
   readonly signal?: AbortSignal;
-  readonly kill?: AbortSignal;
 }
 
 export interface ProgressEvent {

@@ -31,6 +31,7 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
   await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({
     ...record,
     finishedAt: new Date().toISOString(),
+    ...(saved.ok ? {} : { unsaved: true }),
     notes: [...record.notes, ...notes],
   }));
   return { ...changes, notes };

@@ -3,7 +3,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ignoreCodes } from '../core/index.ts';
+import { ignoreCodes, systemCodeOf } from '../core/index.ts';
 
 /** An agent may print without end; the log keeps the newest one to two files of this size. */
 const MAX_FILE_BYTES = 32 * 1024 * 1024;
@@ -15,6 +15,7 @@ export class OutputLog {
   readonly #maxBytes: number;
   #descriptor: number;
   #bytes = 0;
+  #full = false;
 
   private constructor(file: string, descriptor: number, maxBytes: number) {
     this.#file = file;
@@ -28,10 +29,17 @@ export class OutputLog {
     return new OutputLog(file, openSync(file, 'w', 0o600), maxBytes);
   }
 
+  /** Where the disk is full the log ends; the agent and its caller go on. */
   write(chunk: Buffer): void {
-    if (this.#bytes + chunk.length > this.#maxBytes && this.#bytes > 0) this.#rotate();
-    writeSync(this.#descriptor, chunk);
-    this.#bytes += chunk.length;
+    if (this.#full) return;
+    try {
+      if (this.#bytes + chunk.length > this.#maxBytes && this.#bytes > 0) this.#rotate();
+      for (let done = 0; done < chunk.length; ) done += writeSync(this.#descriptor, chunk, done);
+      this.#bytes += chunk.length;
+    } catch (error) {
+      if (systemCodeOf(error) !== 'ENOSPC' && systemCodeOf(error) !== 'EDQUOT') throw error;
+      this.#full = true;
+    }
   }
 
   close(): void {

@@ -55,18 +55,16 @@ export async function planWorkload(
 }
 
 export interface SpecInputs {
-  readonly slug: string;
-  readonly image: string;
   readonly project: Project;
   readonly settings: EffectiveSettings;
   readonly workload: Workload;
 }
 
-/** The bottle that the task asks for; throws INVALID_ROUTE, INVALID_CONFIG, SECRET_MISSING. */
-export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<BottleSpec> {
+/** The bottle that the task asks for, but its name and image; throws INVALID_ROUTE, INVALID_CONFIG, SECRET_MISSING. */
+export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<Omit<BottleSpec, 'slug' | 'image'>> {
   const { settings, workload } = inputs;
   const environment = await resolveEnvironment(
-    { ...settings.env, ...request.env },
+    { ...settings.env, ...literal(request.env) },
     {
       hostEnv: context.env,
       interactive: false,
@@ -79,15 +77,18 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
     parseRoutes(request.routes ?? [], 'the request'),
   );
   return {
-    slug: inputs.slug,
     project: inputs.project.id,
-    image: inputs.image,
     env: { ...environment.plain, ...workload.agent?.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
     limits: { ...settings.limits, ...definedLimits(request.limits) },
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,
     egress: parseEgressPolicy(merged, 'the policy of the task'),
   };
+}
+
+/** Values of a request are meant as they are: a dollar sign in them refers to nothing. */
+function literal(env: RunRequest['env'] = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value.replaceAll('$', '$$$$')]));
 }
 
 function definedLimits(limits: Partial<ResourceLimits> | undefined): Partial<ResourceLimits> {

@@ -8,7 +8,7 @@ import { BACKEND_NAMES } from './backends.ts';
 import { dropBottle, openBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { finishTask } from './finish-task.ts';
-import { forgetTask } from './forget-task.ts';
+import { forgetTask, undoTask } from './forget-task.ts';
 import { claimTask, readTask, type TaskRecord, updateTask } from './task-record.ts';
 
 /** A directory without records is younger than this while its process is still writing them. */
@@ -55,14 +55,14 @@ async function recoverReservation(
 ): Promise<string | undefined> {
   const ownerLives = task?.runner !== undefined ? isAlive(task.runner) : Date.now() - reservedAt.getTime() < RESERVATION_MS;
   if (ownerLives) return undefined;
-  await forgetTask(context, slug);
+  await undoTask(context, slug);
   return 'was never started; removed';
 }
 
 /** The runner died. Before `running` no agent can have worked. */
 async function recoverInterrupted(context: TaskContext, task: TaskRecord, record: BottleRecord): Promise<string> {
   if (record.phase === 'planned' || record.phase === 'created' || record.phase === 'sealed') {
-    await forgetTask(context, task.slug);
+    await undoTask(context, task.slug);
     return 'was interrupted before its agent ran; removed';
   }
   if (record.phase === 'removed') {

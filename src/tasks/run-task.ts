@@ -1,14 +1,15 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile } from '../core/index.ts';
+import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile, settleAll } from '../core/index.ts';
 import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
-import { dropBottle, launchBottle, mintIdentity } from './bottle-life.ts';
+import { launchBottle, mintIdentity } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { chooseBackend, loadSettings, type ProjectSettings } from './effective-settings.ts';
 import { finishTask } from './finish-task.ts';
-import { forgetTask } from './forget-task.ts';
+import { abandonTask } from './forget-task.ts';
+import { explainFullDisk } from './full-disk.ts';
 import { ensureTaskImage } from './images.ts';
 import { OutputLog } from './output-log.ts';
 import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
@@ -37,6 +38,14 @@ interface RunningTask {
 }
 
 export async function runTask(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
+  try {
+    return await runToEnd(context, request, events);
+  } catch (error) {
+    throw await explainFullDisk(error, context.paths);
+  }
+}
+
+async function runToEnd(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
   const timer = new StageTimer(events.onProgress);
   const job = await timer.run('prepare', () => prepare(context, request, events));
   const bottle = await timer.run('launch', () => launch(context, job, request));
@@ -66,17 +75,16 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     chooseBackend(context, config, request.backend),
     planWorkload(context, request, config.settings, project),
   ]);
+  const spec = await specify(context, request, { project, settings: config.settings, workload });
   const backend = await context.backend(backendName);
   const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
   const slug = await reserve(context, request, { project, workload, backend: backendName, image });
   try {
     events.onTask?.(slug);
-    const [seeds, source, plan] = await Promise.all([
+    const [seeds, source, plan] = await settleAll([
       mintIdentity(context, slug),
       importProject(project, slug),
-      specify(context, request, { slug, image, project, settings: config.settings, workload }).then((spec) =>
-        backend.resolve(spec, cancel(request)),
-      ),
+      backend.resolve({ ...spec, slug, image }, cancel(request)),
     ]);
     await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
     await updateTask(context.paths, slug, (task) => ({
@@ -86,8 +94,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     }));
     return { slug, project, config, workload, plan, seeds, source };
   } catch (error) {
-    await forgetTask(context, slug);
-    throw error;
+    throw await abandonTask(context, slug, error);
   }
 }
 
@@ -105,21 +112,25 @@ async function reserve(
   const slug =
     request.name === undefined ? await reserveSlug(paths, request.prompt ?? project.name) : await reserveName(paths, request.name);
   const startedAt = new Date().toISOString();
-  await writeTask(paths, {
-    version: 1,
-    slug,
-    project: { ...project },
-    backend,
-    image,
-    ...(workload.agent === undefined ? {} : { agent: workload.agent.agent }),
-    ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
-    argv: [...workload.argv],
-    startedAt,
-    notes: [],
-    runner: currentProcess(),
-  });
-  await writeRecord(paths, { version: 1, slug, project: project.id, backend, createdAt: startedAt, phase: 'planned' });
-  return slug;
+  try {
+    await writeTask(paths, {
+      version: 1,
+      slug,
+      project: { ...project },
+      backend,
+      image,
+      ...(workload.agent === undefined ? {} : { agent: workload.agent.agent }),
+      ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
+      argv: [...workload.argv],
+      startedAt,
+      notes: [],
+      runner: currentProcess(),
+    });
+    await writeRecord(paths, { version: 1, slug, project: project.id, backend, createdAt: startedAt, phase: 'planned' });
+    return slug;
+  } catch (error) {
+    throw await abandonTask(context, slug, error);
+  }
 }
 
 async function launch(context: TaskContext, job: Job, request: RunRequest): Promise<Bottle> {
@@ -130,8 +141,7 @@ async function launch(context: TaskContext, job: Job, request: RunRequest): Prom
       cancel(request),
     );
   } catch (error) {
-    await forgetTask(context, job.slug);
-    throw error;
+    throw await abandonTask(context, job.slug, error);
   }
 }
 
@@ -150,9 +160,7 @@ async function work(running: RunningTask, bottle: Bottle): Promise<ExitStatus> {
     );
   } catch (error) {
     await bottle[Symbol.asyncDispose]();
-    await dropBottle(context, job.slug);
-    await forgetTask(context, job.slug);
-    throw error;
+    throw await abandonTask(context, job.slug, error);
   }
   return await timer.run('agent', () => runInBottle(running, bottle));
 }

@@ -37,6 +37,12 @@ export async function removeTask(context: TaskContext, slug: string, force: bool
   if (!force && running !== undefined)
     throw refused(slug, 'is running', `Stop it first: \`terok stop ${slug}\`, or remove it with \`--force\`.`);
   if (running !== undefined) await endRunner(running, 'SIGTERM', {});
+  if (!force && task?.unsaved === true)
+    throw refused(
+      slug,
+      'holds work that could not be brought into the gate',
+      `\`terok start ${slug}\`, then \`terok cp ${slug}:/work DIR\`; or remove it with \`--force\`.`,
+    );
   if (task !== undefined && !force && task.appliedAt === undefined) {
     const { commits } = await readChanges(task);
     if (commits.length > 0)

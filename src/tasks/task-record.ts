@@ -38,6 +38,8 @@ const taskRecord = z.strictObject({
   startedAt: z.string(),
   finishedAt: z.string().optional(),
   appliedAt: z.string().optional(),
+  /** The bottle holds work that is not in the gate */
+  unsaved: z.boolean().optional(),
   status: exitStatus.optional(),
   notes: z.array(z.string()),
   /** The process that runs the task; absent once the task is finished */

@@ -15,7 +15,7 @@ import { ensureCgroupNamespace } from './cgroup-namespace.ts';
 import { defaultConfFiles, formatConf, mergeConf, parseConf, readConfFiles } from './containers-conf.ts';
 import { classifyFailure } from './failure.ts';
 import type { Machine } from './machine.ts';
-import { hasConfOverride } from './quirks.ts';
+import { compareVersions, hasConfOverride, PODMAN_FLOOR } from './quirks.ts';
 
 const factsSchema = z.object({
   version: z.string(),
@@ -65,11 +65,20 @@ export async function prepareInvocation(
   const cacheFile = path.join(runtimeDir, 'podman-host.json');
   const cached = await readCache(cacheFile);
   const version = cached?.key === key ? cached.version : await askVersion({ binary, launcher, env: helperEnvironment({}, env) }, options);
+  if (compareVersions(version, PODMAN_FLOOR) < 0) throw tooOld(version);
   const invocation = { binary, launcher, env: helperEnvironment(await privateConf(inputs, version), env) };
   if (cached?.key === key) return { invocation, facts: cached.facts };
   const facts = await askFacts(invocation, options);
   await writeStateFile(cacheFile, { key, version, facts });
   return { invocation, facts };
+}
+
+/** An old Podman is told by what it says of itself: its answer to `podman info` may have another shape. */
+function tooOld(version: string): TerokError {
+  return new TerokError('BACKEND_UNAVAILABLE', `Podman ${version} is older than ${PODMAN_FLOOR}.`, {
+    context: { finding: 'PODMAN_TOO_OLD' },
+    hint: `Install Podman ${PODMAN_FLOOR} or newer.`,
+  });
 }
 
 /** A cache that cannot be read is asked for again: nothing is lost with it. */

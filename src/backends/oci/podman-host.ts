@@ -1,11 +1,10 @@
 import type { ProbeFinding, RunOptions, RunResult } from '../../core/index.ts';
-import { run, TerokError } from '../../core/index.ts';
+import { isTerokError, messageOf, run, TerokError } from '../../core/index.ts';
 import { classifyFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
 import { type HostInputs, type Invocation, type PodmanFacts, prepareInvocation } from './host-facts.ts';
 import { findHostProblems } from './host-problems.ts';
 import { type Machine, readMachine } from './machine.ts';
-import { compareVersions, PODMAN_FLOOR } from './quirks.ts';
 import { type StreamingPodman, streamPodman } from './stream.ts';
 
 export interface PodmanHostOptions {
@@ -65,7 +64,6 @@ export async function examinePodmanHost(options: PodmanHostOptions): Promise<Hos
 async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined): Promise<HostExamination> {
   try {
     const { invocation, facts } = await prepareInvocation(inputs, signal === undefined ? {} : { signal });
-    if (compareVersions(facts.version, PODMAN_FLOOR) < 0) return { problems: [tooOld(facts.version)] };
     return { host: makeHost(invocation, inputs.machine, facts), problems: [] };
   } catch (error) {
     signal?.throwIfAborted();
@@ -98,16 +96,13 @@ const MISSING: ProbeFinding = {
   fix: 'Install it, for example with `apt-get install podman crun` (Debian, Ubuntu) or `dnf install podman crun` (Fedora).',
 };
 
-function tooOld(version: string): ProbeFinding {
-  return {
-    code: 'PODMAN_TOO_OLD',
-    message: `Podman ${version} is older than ${PODMAN_FLOOR}.`,
-    fix: `Install Podman ${PODMAN_FLOOR} or newer.`,
-  };
-}
-
+/** `terok doctor` shows this very finding, so it is no advice here. */
 function broken(error: unknown): ProbeFinding {
-  const hint = error instanceof TerokError ? error.hint : undefined;
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: 'PODMAN_BROKEN', message, fix: hint ?? 'Run `podman info` in a shell and repair what it says.' };
+  const known = isTerokError(error) ? error : undefined;
+  const hint = known?.hint?.includes('terok doctor') === true ? undefined : known?.hint;
+  return {
+    code: typeof known?.context['finding'] === 'string' ? known.context['finding'] : 'PODMAN_BROKEN',
+    message: messageOf(error),
+    fix: hint ?? 'Run `podman info` in a shell and repair what it says.',
+  };
 }

@@ -52,7 +52,7 @@ function resolveMissingLimits(spec: BottleSpec, host: PodmanHost): readonly Limi
     `This host cannot enforce the limit${refused.length === 1 ? '' : 's'} ${refused.join(', ')} for ${host.facts.rootless ? 'rootless' : 'rootful'} Podman (cgroup ${host.facts.cgroupVersion}).`,
     {
       context: { limits: refused, cgroupVersion: host.facts.cgroupVersion, controllers: host.facts.controllers },
-      hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`unenforcedLimits: [${refused.join(', ')}]\`.`,
+      hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`${refused.map((limit) => `--allow-unenforced ${limit}`).join(' ')}\`, or \`unenforcedLimits: [${refused.join(', ')}]\` in the configuration.`,
     },
   );
 }

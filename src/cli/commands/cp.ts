@@ -9,7 +9,7 @@ import { Interruption } from '../terminal/interruption.ts';
 
 export async function execute(input: CommandInput<'cp'>, { terok, output, cwd }: CommandContext): Promise<number> {
   const request = toRequest(input.arguments, cwd);
-  using interruption = new Interruption((text) => output.remark(text));
+  using interruption = new Interruption({ say: (text) => output.remark(text) });
   const report = await (await terok()).copy({ ...request, signal: interruption.signal });
   if (input.options.json) {
     output.printJson(report);

@@ -15,7 +15,7 @@ export async function execute(input: CommandInput<'exec'>, context: CommandConte
   if (tty && (stdin.isTTY !== true || output.stdout.isTTY !== true)) {
     throw new TerokError('USAGE', '`--tty`, and `terok exec` without a command, need a terminal on standard input and output.');
   }
-  using interruption = new Interruption((text) => output.remark(text));
+  using interruption = new Interruption({ say: (text) => output.remark(text) });
   const argv = input.arguments.command.length === 0 ? ['/bin/bash', '-l'] : input.arguments.command;
   const request: ExecOptions = {
     env: parseEnvironment(options.env, context.env),

@@ -4,7 +4,7 @@ import { formatBytes } from '../quantities.ts';
 import { Interruption } from '../terminal/interruption.ts';
 
 export async function execute(input: CommandInput<'image build'>, { terok, output }: CommandContext): Promise<number> {
-  using interruption = new Interruption((text) => output.remark(text));
+  using interruption = new Interruption({ say: (text) => output.remark(text) });
   const { backend, force, json } = input.options;
   const images = await (await terok()).images.build({
     agents: input.arguments.agents,

@@ -16,25 +16,33 @@ import { isRunner, reportTask, startRunner } from './run-detached.ts';
 export async function execute(input: CommandInput<'run'>, context: CommandContext): Promise<number> {
   if (input.options.detach && !isRunner(context.env)) return await detach(input, context);
   const request = await toRequest(input, context);
-  using interruption = new Interruption((text) => context.output.remark(text));
-  const terminal: { disconnect?: () => void } = {};
+  const run: Running = {};
+  using interruption = new Interruption({ say: (text) => context.output.remark(text), atOnce: () => describeLeft(run.slug) });
   try {
-    const outcome = await runTask({ ...request, signal: interruption.signal, kill: interruption.kill }, input, context, terminal);
-    terminal.disconnect?.();
+    const outcome = await runTask({ ...request, signal: interruption.signal }, input, context, run);
+    run.disconnect?.();
     report(outcome, input.options.json, context);
     return interruption.exitStatus ?? outcome.exitCode;
   } finally {
-    terminal.disconnect?.();
+    run.disconnect?.();
   }
 }
 
+interface Running {
+  /** Known when the task has a record */
+  slug?: string;
+  /** Gives the terminal back */
+  disconnect?: () => void;
+}
+
+function describeLeft(slug: string | undefined): string {
+  return slug === undefined
+    ? 'Ended at once.'
+    : `Ended at once. The next terok command, such as \`terok list\`, brings the work of \`${slug}\` into the gate and ends its bottle.`;
+}
+
 /** With `--json` standard output belongs to the outcome, so the agent's output goes to standard error. */
-async function runTask(
-  request: RunRequest,
-  input: CommandInput<'run'>,
-  context: CommandContext,
-  terminal: { disconnect?: () => void },
-): Promise<RunOutcome> {
+async function runTask(request: RunRequest, input: CommandInput<'run'>, context: CommandContext, run: Running): Promise<RunOutcome> {
   const { output, stdin } = context;
   const raw = input.options.interactive;
   const sinks = {
@@ -48,10 +56,13 @@ async function runTask(
       output.progress.pause();
       await sinks[stream].write(chunk);
     },
-    onTask: (slug) => reportTask(slug, context.env),
+    onTask: (slug) => {
+      run.slug = slug;
+      reportTask(slug, context.env);
+    },
     onProcess: (child: BottleProcess) => {
       output.progress.pause();
-      terminal.disconnect = connectTerminal(child, stdin, output.stdout);
+      run.disconnect = connectTerminal(child, stdin, output.stdout);
     },
   });
   await Promise.all([sinks.stdout.end(), sinks.stderr.end()]);

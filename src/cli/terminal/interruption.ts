@@ -1,14 +1,15 @@
-/** What Ctrl-C, SIGTERM and SIGHUP do to a long command: the first asks, the second kills, the third ends terok itself. */
+import { constants } from 'node:os';
+
+/** What Ctrl-C, SIGTERM and SIGHUP do to a long command: the first asks it to stop, the second ends this process at once. */
 export class Interruption implements Disposable {
   readonly #ask = new AbortController();
-  readonly #kill = new AbortController();
-  readonly #remark: (text: string) => void;
+  readonly #words: InterruptionWords;
   readonly #handlers: readonly (readonly [NodeJS.Signals, () => void])[];
-  #first: NodeJS.Signals | undefined;
+  #first: Interrupt | undefined;
 
-  constructor(remark: (text: string) => void) {
-    this.#remark = remark;
-    this.#handlers = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((signal) => [signal, () => this.#interrupt(signal)] as const);
+  constructor(words: InterruptionWords) {
+    this.#words = words;
+    this.#handlers = INTERRUPTS.map((signal) => [signal, () => this.#interrupt(signal)] as const);
     for (const [signal, handler] of this.#handlers) process.on(signal, handler);
   }
 
@@ -17,31 +18,33 @@ export class Interruption implements Disposable {
     return this.#ask.signal;
   }
 
-  /** Aborts at the second interruption */
-  get kill(): AbortSignal {
-    return this.#kill.signal;
-  }
-
   /** 128 + the signal that came first */
   get exitStatus(): number | undefined {
-    if (this.#first === undefined) return undefined;
-    return { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[this.#first as 'SIGINT' | 'SIGTERM' | 'SIGHUP'];
+    return this.#first === undefined ? undefined : 128 + constants.signals[this.#first];
   }
 
   [Symbol.dispose](): void {
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
 
-  #interrupt(signal: NodeJS.Signals): void {
-    this.#first ??= signal;
-    if (!this.#ask.signal.aborted) {
-      this.#remark('Stopping the task; once more kills it at once.');
+  #interrupt(signal: Interrupt): void {
+    if (this.#first === undefined) {
+      this.#first = signal;
+      this.#words.say('Stopping; once more ends terok at once.');
       this.#ask.abort();
-    } else if (!this.#kill.signal.aborted) {
-      this.#remark('Killing the task.');
-      this.#kill.abort();
-    } else {
+    } else if (signal !== 'SIGHUP') {
+      this.#words.say(this.#words.atOnce?.() ?? 'Ended at once.');
       process.exit(this.exitStatus);
     }
   }
+}
+
+/** A terminal that closes sends SIGHUP more than once: from the kernel, and from the shell. */
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type Interrupt = (typeof INTERRUPTS)[number];
+
+export interface InterruptionWords {
+  readonly say: (text: string) => void;
+  /** What a person should know when the process ends at once */
+  readonly atOnce?: () => string;
 }

@@ -64,7 +64,7 @@ async function freeAlias(paths: TerokPaths, current: Registry, slug: string): Pr
     if (entry === undefined || !(await isHeld(paths, entry.slug, entry.holder))) return alias;
   }
   throw new TerokError('ALREADY_EXISTS', `All ${ADDRESSES} loopback addresses of ${BLOCK}.0.0/16 are held by bottles.`, {
-    hint: 'Remove bottles that are not needed with `terok remove`.',
+    hint: 'Remove bottles that are not needed with `terok rm`.',
   });
 }
 

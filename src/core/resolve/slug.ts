@@ -49,7 +49,7 @@ export async function reserveName(paths: TerokPaths, name: string): Promise<stri
   if (await reserve(paths, slug)) return slug;
   throw new TerokError('ALREADY_EXISTS', `A task named \`${slug}\` exists.`, {
     context: { slug },
-    hint: `Choose another name, or remove that task with \`terok remove ${slug}\`.`,
+    hint: `Choose another name, or remove that task with \`terok rm ${slug}\`.`,
   });
 }
 

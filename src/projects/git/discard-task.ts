@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, parseSlug } from '../../core/index.ts';
-import { BASE_REF, openTaskRepository, storeOf, taskRef, taskRepository } from './gate.ts';
+import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskRef, taskRepository } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 
 /** Discarded work can be brought back for this long. */
@@ -42,6 +43,20 @@ export async function pruneDiscarded(gate: string, now: Date = new Date()): Prom
     removed.push(slug);
   }
   return removed;
+}
+
+/** Takes what was imported for a task out of the gate again. An earlier task of that name may have left backups, which stay. */
+export async function forgetImport(projectDataDir: string, slug: string): Promise<void> {
+  for (const gate of gatesOf(projectDataDir)) {
+    if (!existsSync(storeOf(gate))) continue;
+    const repository = taskRepository(gate, slug);
+    if (existsSync(repository)) {
+      if ((await gitText(repository, ['for-each-ref', '--count=1', 'refs/terok/backup/'])) === '')
+        await rm(repository, { recursive: true, force: true });
+      else await discardTask(gate, slug);
+    }
+    await dropImportRefs(gate, slug);
+  }
 }
 
 /** Backup names begin with `20251121T110000Z`; another name counts as old. */

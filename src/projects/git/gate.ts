@@ -44,6 +44,11 @@ export async function ensureGate(projectDataDir: string, source?: string): Promi
   return gate;
 }
 
+/** The directories that a project's gate may have, one for each object format. */
+export function gatesOf(projectDataDir: string): string[] {
+  return Object.values(GATE_NAMES).map((name) => path.join(projectDataDir, name));
+}
+
 /** The store of a gate: imported history, reachable from `refs/terok/import/<slug>/…`. No bottle sees it. */
 export function storeOf(gate: string): string {
   return path.join(gate, 'store.git');
@@ -98,10 +103,10 @@ export async function ensureTaskRepository(gate: string, content: TaskRepository
     return repository;
   }
   const staged = await initBare(path.dirname(repository), gateFormat(gate));
-  await writeFile(path.join(staged, 'objects/info/alternates'), '../../../store.git/objects\n');
-  await copyShallow(gate, staged);
-  await setTaskRefs(staged, content);
   try {
+    await writeFile(path.join(staged, 'objects/info/alternates'), '../../../store.git/objects\n');
+    await copyShallow(gate, staged);
+    await setTaskRefs(staged, content);
     await rename(staged, repository);
   } catch (error) {
     await rm(staged, { recursive: true, force: true });
@@ -137,10 +142,15 @@ async function copyShallow(gate: string, repository: string): Promise<void> {
 
 async function initBare(parent: string, format: ObjectFormat): Promise<string> {
   const staged = await mkdtemp(path.join(parent, '.new-'));
-  await git(staged, ['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--initial-branch=main', '.']);
-  await writeFile(path.join(staged, 'config'), BARE_REPOSITORY_CONFIG[format]);
-  await makePrivateDir(path.join(staged, 'objects/info'));
-  return staged;
+  try {
+    await git(staged, ['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--initial-branch=main', '.']);
+    await writeFile(path.join(staged, 'config'), BARE_REPOSITORY_CONFIG[format]);
+    await makePrivateDir(path.join(staged, 'objects/info'));
+    return staged;
+  } catch (error) {
+    await rm(staged, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 async function restoreConfig(repository: string, format: ObjectFormat): Promise<void> {

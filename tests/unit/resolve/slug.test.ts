@@ -62,7 +62,7 @@ test('a chosen name is given once', async () => {
   expect(await reserveName(home.paths, 'mine')).toBe('mine');
   await expect(reserveName(home.paths, 'mine')).rejects.toMatchObject({
     code: 'ALREADY_EXISTS',
-    hint: expect.stringContaining('terok remove mine'),
+    hint: expect.stringContaining('terok rm mine'),
   });
   await expect(reserveName(home.paths, '../up')).rejects.toMatchObject({ code: 'USAGE' });
   const attempts = await Promise.allSettled(Array.from({ length: 20 }, () => reserveName(home.paths, 'once')));
