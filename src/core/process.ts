@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf, systemCodeOf, TerokError } from './errors.ts';
+import { isTerokError, messageOf, systemCodeOf, TerokError } from './errors.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -65,7 +65,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     detached: true,
   });
-  const kill = (): void => killGroup(child);
+  const kill = (): void => {
+    killGroup(child);
+    if (hasEnded(child)) closePipes(child);
+  };
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -81,7 +84,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     if (tooLong) throw new TerokError('RUNTIME_FAILED', `\`${file}\` printed more than terok takes; it was killed.`, { context: { file } });
     return { ...result, timedOut };
   } catch (error) {
-    throw systemCodeOf(error) === undefined ? error : spawnError(file, error);
+    throw isTerokError(error) || systemCodeOf(error) === undefined ? error : spawnError(file, error);
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', kill);
@@ -97,11 +100,20 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+/** A process that left the group of a dead child may hold its pipes for ever. */
+function closePipes({ stdout, stderr }: ChildProcess): void {
+  stdout?.destroy();
+  stderr?.destroy();
+}
+
 interface ChildEnd extends Omit<RunResult, 'timedOut'> {
   readonly tooLong: boolean;
 }
 
-/** After its end a killed child's pipes are closed here, in case a process that left its group holds them. */
 function endOf(child: ChildProcess, maxBytes: number): Promise<ChildEnd> {
   const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
   let tooLong = false;
@@ -119,9 +131,7 @@ function endOf(child: ChildProcess, maxBytes: number): Promise<ChildEnd> {
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (_code, signal) => {
-      if (signal !== 'SIGKILL') return;
-      child.stdout?.destroy();
-      child.stderr?.destroy();
+      if (signal === 'SIGKILL') closePipes(child);
     });
     child.once('close', (code, signal) =>
       resolve({
