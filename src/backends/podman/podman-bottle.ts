@@ -16,6 +16,7 @@ import type {
 import { isTerokError, TerokError } from '../../core/index.ts';
 import { type ContainerStorage, type PodmanHost, toStatus } from '../oci/index.ts';
 import type { BottleWay } from './bottle-way.ts';
+import { inspectState, noteDeath } from './dead-container.ts';
 import { readLogs } from './logs.ts';
 
 export interface PodmanBottleInputs {
@@ -59,8 +60,10 @@ export class PodmanBottle implements Bottle {
 
   async status(): Promise<BottleStatus> {
     const { host, storage } = this.#inputs;
-    const result = await host.run(['container', 'inspect', '--format', '{{.State.Status}}', storage.id]);
-    return result.exitCode === 0 ? toStatus(result.stdout.toString('utf8').trim()) : 'missing';
+    const state = await inspectState(host, storage.id);
+    if (state === undefined) return 'missing';
+    if (await noteDeath(host, storage.id, state)) return 'stopped';
+    return toStatus(state.status);
   }
 
   async start({ signal }: Cancel = {}): Promise<void> {
