@@ -21,7 +21,7 @@ export async function runCommand(argv: readonly string[], process: NodeJS.Proces
     }
     return await execute(parsed, { argv, process, output });
   } catch (error) {
-    const known = isTerokError(error) ? error : new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint: UNEXPECTED });
+    const known = isTerokError(error) ? error : explain(error);
     output.progress.pause();
     if (options.json) output.printJson(errorDocument(known));
     else process.stderr.write(renderError(known, output, options.debug));
@@ -29,6 +29,12 @@ export async function runCommand(argv: readonly string[], process: NodeJS.Proces
   } finally {
     output.progress.pause();
   }
+}
+
+function explain(error: unknown): TerokError {
+  return error instanceof Error && error.name === 'AbortError'
+    ? new TerokError('CANCELLED', 'The command was stopped.', { cause: error })
+    : new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint: UNEXPECTED });
 }
 
 const UNEXPECTED = 'terok did not expect this; run the command again with `--debug` and report what it prints.';

@@ -1,6 +1,6 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile, settleAll } from '../core/index.ts';
+import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile, settleAll, TerokError } from '../core/index.ts';
 import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
@@ -38,15 +38,17 @@ interface RunningTask {
 }
 
 export async function runTask(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
+  const timer = new StageTimer(events.onProgress);
   try {
-    return await runToEnd(context, request, events);
+    return await runToEnd({ context, request, events, timer });
   } catch (error) {
+    if (request.signal?.aborted === true && timer.durations['agent'] === undefined)
+      throw new TerokError('CANCELLED', 'The task was stopped before its agent ran; nothing is left of it.', { cause: error });
     throw await explainFullDisk(error, context.paths);
   }
 }
 
-async function runToEnd(context: TaskContext, request: RunRequest, events: RunEvents): Promise<RunOutcome> {
-  const timer = new StageTimer(events.onProgress);
+async function runToEnd({ context, request, events, timer }: Omit<RunningTask, 'job'>): Promise<RunOutcome> {
   const job = await timer.run('prepare', () => prepare(context, request, events));
   const bottle = await timer.run('launch', () => launch(context, job, request));
   const status = await work({ context, request, events, timer, job }, bottle);

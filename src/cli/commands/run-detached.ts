@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ERROR_EXIT_STATUS, type ErrorCode, TerokError } from '../../core/errors.ts';
 import { bottleDirs, makePrivateDir, resolvePaths } from '../../core/paths.ts';
@@ -32,7 +32,7 @@ export async function startRunner({ argv, env, readsInput }: RunnerInputs): Prom
   const log = path.join(await makePrivateDir(path.join(paths.state, 'runners')), `${randomUUID()}.log`);
   const descriptor = openSync(log, 'wx', 0o600);
   const [script = ''] = process.argv.slice(1);
-  const child = spawn(process.execPath, [...process.execArgv, script, ...argv], {
+  const child = spawn(process.execPath, [...process.execArgv, script, ...withoutJson(argv)], {
     detached: true,
     env: { ...env, [RUNNER]: '1' },
     stdio: [readsInput ? 'inherit' : 'ignore', descriptor, descriptor, 'ipc'],
@@ -50,6 +50,12 @@ export function reportTask(slug: string, env: NodeJS.ProcessEnv): void {
   if (isRunner(env)) process.send?.({ slug });
 }
 
+/** The runner's log is for people; whoever asked for JSON gets it from the process that waits. */
+function withoutJson(argv: readonly string[]): string[] {
+  const dashes = argv.indexOf('--');
+  return argv.filter((word, index) => word !== '--json' || (dashes !== -1 && index > dashes));
+}
+
 function taskNameOf(child: ChildProcess, log: string): Promise<string> {
   return new Promise((resolve, reject) => {
     child.once('message', (message: { readonly slug: string }) => resolve(message.slug));
@@ -61,18 +67,15 @@ function taskNameOf(child: ChildProcess, log: string): Promise<string> {
 }
 
 async function failureFrom(log: string, status: number | null): Promise<TerokError> {
-  const text = (await readFile(log, 'utf8')).slice(-LOG_TAIL_BYTES).trim();
-  const code = (Object.keys(ERROR_EXIT_STATUS) as ErrorCode[]).find(
-    (each) => text.includes(`code: ${each} `) || text.includes(`"code": "${each}"`),
-  );
-  const message = /^error: (.*)$/m.exec(text)?.[1] ?? /"message": (".*")/.exec(text)?.[1];
-  const hint = /^hint: (.*)$/m.exec(text)?.[1];
-  return new TerokError(
-    code ?? 'RUNTIME_FAILED',
-    message ?? `The runner in the background ended with ${status ?? 'a signal'} before its task existed.`,
-    {
-      context: { log },
-      hint: hint ?? `Its output is in \`${log}\`.`,
-    },
-  );
+  const text = (await readFile(log, 'utf8')).slice(-LOG_TAIL_BYTES);
+  const code = (Object.keys(ERROR_EXIT_STATUS) as ErrorCode[]).find((each) => text.includes(`\ncode: ${each} `));
+  const [, message, hint] = /^error: ([\s\S]*?)\n(?:hint: (.*)\n)?code: /m.exec(text) ?? [];
+  if (code !== undefined && message !== undefined) {
+    await rm(log, { force: true });
+    return new TerokError(code, message, hint === undefined ? {} : { hint });
+  }
+  return new TerokError('RUNTIME_FAILED', `The runner in the background ended with ${status ?? 'a signal'} before its task existed.`, {
+    context: { log },
+    hint: `Its output is in \`${log}\`.`,
+  });
 }
