@@ -1,13 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import type { Bottle } from '../../src/core/index.ts';
-import { execCases } from './cases/exec.ts';
-import { fileCases } from './cases/files.ts';
-import { isolationCases } from './cases/isolation.ts';
-import { lifecycleCases } from './cases/lifecycle.ts';
-import { networkCases } from './cases/network.ts';
+import { CASES } from './cases/index.ts';
 import { notInContract } from './cases/not-in-contract.ts';
-import { streamCases } from './cases/streams.ts';
 import type { BackendUnderTest, ConformanceCase } from './support/case.ts';
 import { shOutput } from './support/in-bottle.ts';
 
@@ -20,15 +15,6 @@ export interface DescribeBackendOptions {
   /** Variable that, set to `1`, makes an unavailable backend a failure */
   readonly requireEnv: string;
 }
-
-const CASES: readonly ConformanceCase[] = [
-  ...execCases,
-  ...streamCases,
-  ...lifecycleCases,
-  ...fileCases,
-  ...networkCases,
-  ...isolationCases,
-].toSorted((one, other) => number(one.id) - number(other.id));
 
 /** The behaviour that every backend shows: one named test for each row of the table, run through the contract alone. */
 export function describeBackend({ name, setup, skip, requireEnv }: DescribeBackendOptions): void {
@@ -84,10 +70,6 @@ async function runCase(
     for (const work of works.reverse()) await work();
     await shOutput(inputs.bottle, 'chmod -R u+rwX "$0" && rm -rf "$0"', [scratch]);
   }
-}
-
-function number(id: string): number {
-  return Number.parseInt(id.slice(1), 10);
 }
 
 /** A slug that no other run uses. */
