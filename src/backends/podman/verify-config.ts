@@ -131,9 +131,15 @@ function extraDifferences(config: OciConfig, { graphRoot, plan }: Expectation): 
 /** Prefixes that runtimes act upon. Podman's own notes say FALSE for everything that a bottle does not use. */
 const ACTING_PREFIXES = ['run.oci.', 'krun.', 'org.criu.', 'org.systemd.', 'module.wasm.', 'io.podman.', 'io.kubernetes.cri-o.'];
 const NOTES = new Set(['io.kubernetes.cri-o.Created', 'io.kubernetes.cri-o.TTY', 'io.podman.annotations.seccomp']);
+/** How Podman 5 asks systemd to end a container's scope when the host shuts down. */
+const STOP_PROPERTIES = new Map([
+  ['org.systemd.property.KillSignal', /^\d{1,2}$/],
+  ['org.systemd.property.TimeoutStopUSec', /^uint64 \d+$/],
+]);
 
 export function isHarmlessAnnotation(name: string, value: string): boolean {
   if (NOTES.has(name) || !ACTING_PREFIXES.some((prefix) => name.startsWith(prefix))) return true;
+  if (STOP_PROPERTIES.get(name)?.test(value) === true) return true;
   return name.startsWith('io.podman.annotations.') && !name.includes('checkpoint') && value === 'FALSE';
 }
 

@@ -65,6 +65,8 @@ function goodConfig() {
       'io.podman.annotations.privileged': 'FALSE',
       'io.podman.annotations.seccomp': '/x.json',
       'org.opencontainers.image.stopSignal': '15',
+      'org.systemd.property.KillSignal': '15',
+      'org.systemd.property.TimeoutStopUSec': 'uint64 10000000',
     },
     linux: {
       resources: {
@@ -138,6 +140,8 @@ describe('the configuration that the runtime gets', () => {
     ['a hook', 'hooks', { prestart: [{ path: '/usr/bin/x' }] }, /prestart hook/],
     ['a checkpoint annotation', 'annotations', { 'io.podman.annotations.checkpoint.runtime.name': 'FALSE' }, /checkpoint/],
     ['an annotation for crun', 'annotations', { 'run.oci.keep_original_groups': '1' }, /run\.oci/],
+    ['another property for systemd', 'annotations', { 'org.systemd.property.ExecStopPost': "['/bin/x']" }, /ExecStopPost/],
+    ['a strange stop signal', 'annotations', { 'org.systemd.property.KillSignal': '15, 9' }, /KillSignal/],
     ['a privileged note', 'annotations', { 'io.podman.annotations.privileged': 'TRUE' }, /privileged/],
     ['more memory', 'linux.resources.memory.limit', 1e12, /memory limit/],
     ['swap', 'linux.resources.memory.swap', -1, /swap/],
