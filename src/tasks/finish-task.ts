@@ -27,7 +27,7 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
   const saved = await bringHome(context, bottle, task, status.kind === 'lost');
   const problem = saved.ok ? await endBottle(context, slug, bottle, keep) : await keepStopped(bottle, slug, saved.problem);
   const changes = await readChanges(task);
-  const notes = [...(saved.ok ? saved.notes : []), ...(problem === undefined ? [] : [problem])];
+  const notes = problem === undefined ? [] : [problem];
   await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({
     ...record,
     finishedAt: new Date().toISOString(),
@@ -37,13 +37,14 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
   return { ...changes, notes };
 }
 
-type Salvage = { readonly ok: true; readonly notes: readonly string[] } | { readonly ok: false; readonly problem: string };
+type Salvage = { readonly ok: true } | { readonly ok: false; readonly problem: string };
 
 /** Where the agent was lost, or the first attempt fails, network and bottle are repaired first: one of them may have been killed. */
 async function bringHome(context: TaskContext, bottle: Bottle, task: TaskRecord, repairFirst: boolean): Promise<Salvage> {
   try {
     if (repairFirst) await repair(context, bottle);
-    return { ok: true, notes: await salvage(bottle, task.project.name, task.slug) };
+    await salvage(bottle, task);
+    return { ok: true };
   } catch (error) {
     return repairFirst ? { ok: false, problem: messageOf(error) } : await bringHome(context, bottle, task, true);
   }

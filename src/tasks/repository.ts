@@ -8,9 +8,10 @@ import {
   ensureGate,
   importDirectory,
   importSource,
+  looseTip,
   pruneDiscarded,
   renderUntrusted,
-  salvageCommands,
+  salvageCommand,
   taskChanges,
   taskDiff,
 } from '../projects/git/index.ts';
@@ -52,10 +53,10 @@ export async function cloneInto(bottle: Bottle, request: CloneRequest): Promise<
   for (const command of cloneCommands(request)) await runCommand(bottle, command, { timeoutMs: CLONE_TIMEOUT_MS, ...cancel });
 }
 
-/** Commits what the agent left uncommitted and pushes all of it; gives notes for the person, throws where work would be lost. */
-export async function salvage(bottle: Bottle, directoryName: string, slug: string): Promise<readonly string[]> {
-  for (const command of salvageCommands({ slug, directoryName })) await runCommand(bottle, command, { timeoutMs: SALVAGE_TIMEOUT_MS });
-  return [];
+/** Commits what the agent left uncommitted and pushes all of it; throws where work would be lost. */
+export async function salvage(bottle: Bottle, { slug, project, gate }: TaskRecord): Promise<void> {
+  const tip = gate === undefined ? undefined : await looseTip(gate, slug);
+  await runCommand(bottle, salvageCommand({ slug, directoryName: project.name, tip }), { timeoutMs: SALVAGE_TIMEOUT_MS });
 }
 
 async function runCommand(
@@ -64,12 +65,13 @@ async function runCommand(
   options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
 ): Promise<void> {
   const { status, stderr } = await bottle.exec(command.argv, options);
-  if (status.kind === 'exited' && command.ok.includes(status.code)) return;
+  if (status.kind === 'exited' && status.code === 0) return;
+  const meaning = status.kind === 'exited' ? command.failures?.[status.code] : undefined;
   const how = status.kind === 'exited' ? `ended with ${status.code}` : status.kind;
   const said = renderUntrusted(stderr.toString('utf8').trim().split('\n').slice(-3).join(' ').slice(0, 500));
   throw new TerokError(
     'GIT_FAILED',
-    `${command.otherwise ?? `\`${command.argv.slice(0, 2).join(' ')}\` in the bottle ${how}`}${said === '' ? '' : `: ${said}`}`,
+    `${meaning ?? `\`${command.argv.slice(0, 2).join(' ')}\` in the bottle ${how}`}${said === '' ? '' : `: ${said}`}`,
     { context: { slug: bottle.id } },
   );
 }

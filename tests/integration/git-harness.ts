@@ -15,6 +15,11 @@ export interface Result {
 
 /** git as a person or an agent runs it: with a home directory of its own. */
 export function gitIn(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  return runIn(directory, ['git', '-C', directory, ...args], env);
+}
+
+/** Any program as the user of a work tree. */
+export function runIn(directory: string, [file = '', ...args]: readonly string[], env: Record<string, string> = {}): Promise<Result> {
   const identity = {
     GIT_AUTHOR_NAME: 'Ada',
     GIT_AUTHOR_EMAIL: 'ada@example.test',
@@ -23,14 +28,9 @@ export function gitIn(directory: string, args: readonly string[], env: Record<st
   };
   const base = { PATH: process.env.PATH ?? '', HOME: path.join(directory, '..'), GIT_CONFIG_NOSYSTEM: '1', LC_ALL: 'C', ...identity };
   return new Promise((resolve) => {
-    const child = execFile(
-      'git',
-      ['-C', directory, ...args],
-      { env: { ...base, ...env }, maxBuffer: 64 * 1024 ** 2 },
-      (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 255, stdout, stderr });
-      },
-    );
+    const child = execFile(file, args, { env: { ...base, ...env }, maxBuffer: 64 * 1024 ** 2 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : typeof error.code === 'number' ? error.code : 255, stdout, stderr });
+    });
     child.stdin?.end();
   });
 }

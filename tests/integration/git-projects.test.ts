@@ -9,12 +9,13 @@ import {
   importDirectory,
   importSource,
   listTaskBranches,
+  looseTip,
   pruneDiscarded,
-  salvageCommands,
+  salvageCommand,
   taskChanges,
   taskDiff,
 } from '../../src/projects/git/index.ts';
-import { GitLab, gitIn, mustGit } from './git-harness.ts';
+import { GitLab, gitIn, mustGit, runIn } from './git-harness.ts';
 
 async function exists(file: string): Promise<boolean> {
   return await lstat(file).then(
@@ -220,15 +221,42 @@ describe('taking the work of a task', () => {
     await mustGit(clone, ['push']);
     await mustGit(clone, ['commit', '--quiet', '--amend', '--message', 'Better']);
     for (const name of ['untracked.txt', 'ignored', '.git/index.lock']) await writeFile(path.join(clone, name), 'x\n');
-    const failures: string[] = [];
-    for (const { argv, ok } of salvageCommands({ slug: 'shop', directoryName: path.basename(clone), parent: lab.root })) {
-      if (argv[0] === 'rm') await rm(argv[3] ?? '', { force: true });
-      else if (!ok.includes((await gitIn(clone, argv.slice(1))).code)) failures.push(argv.join(' '));
-    }
-    expect(failures).toEqual([]);
+    const tip = await looseTip(imported.gate, 'shop');
+    const { argv } = salvageCommand({ slug: 'shop', directoryName: path.basename(clone), parent: lab.root, tip });
+    expect(await runIn(clone, argv)).toMatchObject({ code: 0 });
     const changes = await taskChanges(imported.gate, 'shop');
     expect(changes.commits.map(({ subject }) => subject)).toEqual(['Save uncommitted work at the end of the task', 'Better']);
     expect(changes.files.map((file) => file.path)).toEqual(['.gitignore', 'a.txt', 'untracked.txt']);
+  });
+
+  test('pushes nothing where the gate has it all, and looks at the gate, not at what the clone remembers', async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    const salvage = async () => {
+      const inputs = { slug: 'shop', directoryName: path.basename(clone), parent: lab.root };
+      return (await runIn(clone, salvageCommand({ ...inputs, tip: await looseTip(imported.gate, 'shop') }).argv)).code;
+    };
+    const url = await mustGit(clone, ['remote', 'get-url', 'origin']);
+    await mustGit(clone, ['remote', 'set-url', 'origin', '/nonexistent']);
+    expect(await salvage()).toBe(0);
+    const commit = await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    await mustGit(clone, ['update-ref', 'refs/remotes/origin/terok/shop', commit]);
+    expect(await salvage()).toBe(6);
+    await mustGit(clone, ['remote', 'set-url', 'origin', url]);
+    expect(await salvage()).toBe(0);
+    expect(await looseTip(imported.gate, 'shop')).toBe(commit);
+  });
+
+  test("keeps what is checked out beside the task's branch in the bottle, and says so", async () => {
+    await using lab = await GitLab.create();
+    const imported = await lab.import(await lab.userRepository(), 'shop');
+    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    await mustGit(clone, ['checkout', '--quiet', '--orphan', 'other']);
+    await lab.commit(clone, { 'a.txt': 'a\n' }, 'Elsewhere');
+    const tip = await looseTip(imported.gate, 'shop');
+    const { argv } = salvageCommand({ slug: 'shop', directoryName: path.basename(clone), parent: lab.root, tip });
+    expect(await runIn(clone, argv)).toMatchObject({ code: 8 });
   });
 
   test('discards with a backup that brings the branch back, and forgets it after 30 days', async () => {

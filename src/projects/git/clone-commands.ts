@@ -1,6 +1,7 @@
 /*
  * Scope: argv lists that the task layer runs in the bottle as the agent user. Out of scope: running them.
- * Fail-safe direction: no shell; saving work runs no hook of the clone, and says by its last command whether everything is in the gate.
+ * Fail-safe direction: a shell program is constant and gets values as arguments; saving work runs no hook of the clone, and succeeds
+ * only when everything is in the gate.
  */
 import { parseSlug } from '../../core/index.ts';
 import { renderUntrusted } from './render-untrusted.ts';
@@ -11,10 +12,8 @@ const WORK = '/work';
 
 export interface BottleCommand {
   readonly argv: readonly string[];
-  /** Exit codes that are a success */
-  readonly ok: readonly number[];
-  /** What a failure means, for a note; the exit code of a command without it is an error */
-  readonly otherwise?: string;
+  /** What an exit code other than 0 means; one that is not listed is told as it is */
+  readonly failures?: Readonly<Record<number, string>>;
 }
 
 export interface CloneInputs {
@@ -39,7 +38,6 @@ export function cloneCommands({ slug, directoryName, identity, url = GATE_URL, p
   return [
     {
       argv: ['git', 'clone', '--quiet', '--no-recurse-submodules', '--branch', branch, ...options, '--', url, `${parent}/${directoryName}`],
-      ok: [0],
     },
   ];
 }
@@ -47,50 +45,48 @@ export function cloneCommands({ slug, directoryName, identity, url = GATE_URL, p
 export interface SalvageInputs {
   readonly slug: string;
   readonly directoryName: string;
+  /** Commit that the gate has for the task, as the host sees it: a clone that is still there needs no push */
+  readonly tip?: string | undefined;
   /** First line of the commit of what was left uncommitted */
   readonly message?: string;
   readonly parent?: string;
 }
 
+/** `$1` clone, `$2` branch, `$3` message, `$4` tip of the gate or empty. `git commit` ends with 1 where there is nothing to commit. */
+const SALVAGE = `cd -- "$1" || exit 3
+run() { git -c core.hooksPath=/dev/null -c core.fsmonitor= -c commit.gpgSign=false -c push.gpgSign=false "$@"; }
+rm -f -- .git/index.lock || exit 3
+run add --all || exit 4
+run commit --quiet --no-verify --message "$3" || [ $? = 1 ] || exit 5
+both=$(run rev-parse --quiet --verify HEAD; run rev-parse --quiet --verify "refs/heads/$2")
+[ "$both" = "$4
+$4" ] && exit 0
+run push --quiet --force origin "refs/heads/$2:refs/heads/$2" || exit 6
+run push --quiet origin "HEAD:refs/heads/$2" || [ $? = 1 ] || exit 7
+run merge-base --is-ancestor HEAD "refs/remotes/origin/$2" || exit 8
+`;
+
 /**
  * Commits what is uncommitted (untracked files too, ignored ones not) and pushes. The branch is pushed with force because an
  * amended commit is the agent's intention; the gate keeps what it replaced.
  */
-export function salvageCommands({
+export function salvageCommand({
   slug,
   directoryName,
+  tip = '',
   message = 'Save uncommitted work at the end of the task',
   parent = WORK,
-}: SalvageInputs): BottleCommand[] {
-  const branch = `refs/heads/terok/${parseSlug(slug)}`;
-  const directory = `${parent}/${directoryName}`;
-  const git = [
-    'git',
-    '-C',
-    directory,
-    '-c',
-    'core.hooksPath=/dev/null',
-    '-c',
-    'core.fsmonitor=',
-    '-c',
-    'commit.gpgSign=false',
-    '-c',
-    'push.gpgSign=false',
-  ];
-  return [
-    { argv: ['rm', '-f', '--', `${directory}/.git/index.lock`], ok: [0] },
-    { argv: [...git, 'add', '--all'], ok: [0] },
-    { argv: [...git, 'commit', '--quiet', '--no-verify', '--message', renderUntrusted(message)], ok: [0, 1] },
-    {
-      argv: [...git, 'push', '--quiet', '--force', 'origin', `${branch}:${branch}`],
-      ok: [0],
-      otherwise: `the branch terok/${slug} of the clone could not be pushed`,
+}: SalvageInputs): BottleCommand {
+  const branch = `terok/${parseSlug(slug)}`;
+  return {
+    argv: ['sh', '-c', SALVAGE, 'sh', `${parent}/${directoryName}`, branch, renderUntrusted(message), tip],
+    failures: {
+      3: 'the clone could not be entered',
+      4: 'the files of the clone could not be added',
+      5: 'what was left uncommitted could not be committed',
+      6: `the branch ${branch} of the clone could not be pushed`,
+      7: 'the commit that is checked out could not be pushed',
+      8: 'the clone holds commits that are not in the gate; the bottle still has them',
     },
-    { argv: [...git, 'push', '--quiet', 'origin', `HEAD:${branch}`], ok: [0, 1] },
-    {
-      argv: [...git, 'merge-base', '--is-ancestor', 'HEAD', `refs/remotes/origin/terok/${slug}`],
-      ok: [0],
-      otherwise: 'the clone holds commits that are not in the gate; the bottle still has them',
-    },
-  ];
+  };
 }

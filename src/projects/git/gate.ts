@@ -63,6 +63,12 @@ export function taskRef(slug: string): string {
   return `refs/heads/terok/${parseSlug(slug)}`;
 }
 
+/** The commit of a task's branch where git keeps it in a file of its own, which is read without starting git. */
+export async function looseTip(gate: string, slug: string): Promise<string | undefined> {
+  const text = await ignoreCodes(['ENOENT'], () => readFile(path.join(taskRepository(gate, slug), taskRef(slug)), 'utf8'));
+  return text === undefined ? undefined : /^([0-9a-f]{40}|[0-9a-f]{64})\n$/.exec(text)?.[1];
+}
+
 /** Where a task's work began; in the task's repository. */
 export const BASE_REF = 'refs/terok/base';
 /** What was applied last to a directory without git. */

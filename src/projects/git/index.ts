@@ -1,7 +1,7 @@
 export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
-export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommands } from './clone-commands.ts';
+export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
-export { ensureGate, taskRef, taskRepository } from './gate.ts';
+export { ensureGate, looseTip, taskRef, taskRepository } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
 export { renderUntrusted } from './render-untrusted.ts';

@@ -3,7 +3,7 @@
  * Fail-safe direction: no external diff, no text conversion, no attributes; everything that a person sees is one safe line.
  */
 import { spawn } from 'node:child_process';
-import { hostGitEnvironment, TerokError } from '../../core/index.ts';
+import { hostGitEnvironment, settleAll, TerokError } from '../../core/index.ts';
 import { BASE_REF, gateFormat, openTaskRepository, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision, splitNul } from './git.ts';
 import { renderUntrusted } from './render-untrusted.ts';
@@ -49,17 +49,15 @@ const EMPTY_TREE = {
 export async function taskChanges(gate: string, slug: string): Promise<TaskChanges> {
   const range = await taskRange(gate, slug);
   const { repository, base, tip, from } = range;
+  if (tip === base) return { base, tip, commits: [], files: [], commitCount: 0, fileCount: 0 };
   const revisions = ['--end-of-options', tip, `^${base}`, '--'];
-  const commitCount = Number(await gitText(repository, ['rev-list', '--count', ...revisions]));
-  const log = await git(repository, [
-    'rev-list',
-    `--max-count=${MAX_COMMITS}`,
-    '--no-commit-header',
-    '--format=%H%x00%s%x00%an%x00',
-    ...revisions,
+  const [count, log, files] = await settleAll([
+    gitText(repository, ['rev-list', '--count', ...revisions]),
+    git(repository, ['rev-list', `--max-count=${MAX_COMMITS}`, '--no-commit-header', '--format=%H%x00%s%x00%an%x00', ...revisions]),
+    changedFiles(repository, from, tip),
   ]);
-  const files = await changedFiles(repository, from, tip);
-  return { base, tip, commits: parseCommits(log.stdout), files: files.slice(0, MAX_FILES), commitCount, fileCount: files.length };
+  const commits = parseCommits(log.stdout);
+  return { base, tip, commits, files: files.slice(0, MAX_FILES), commitCount: Number(count), fileCount: files.length };
 }
 
 /** A unified diff with binary patches that `git apply` takes; untrusted bytes. Ends git when the reader stops. */
@@ -90,7 +88,7 @@ export async function taskRange(gate: string, slug: string): Promise<TaskRange> 
       hint: `Earlier states: \`git -C ${repository} for-each-ref refs/terok/backup\`.`,
     });
   }
-  const from = await gitText(repository, ['merge-base', base, tip], { accept: [1] });
+  const from = base === tip ? base : await gitText(repository, ['merge-base', base, tip], { accept: [1] });
   return { repository, base, tip, from: from === '' ? EMPTY_TREE[gateFormat(gate)] : from };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { hostGitEnvironment } from '../../../src/core/index.ts';
-import { cloneCommands, renderUntrusted, salvageCommands } from '../../../src/projects/git/index.ts';
+import { cloneCommands, renderUntrusted, salvageCommand } from '../../../src/projects/git/index.ts';
 import { parseCgiHeader } from '../../../src/sidecars/git-gate/cgi-header.ts';
 import { parseGateRequest } from '../../../src/sidecars/git-gate/gate-request.ts';
 
@@ -59,5 +59,5 @@ test('commands for the bottle are argv lists, and a slug that is none is refused
   const [clone] = cloneCommands({ slug: 'shop', directoryName: 'shop', identity });
   expect(clone?.argv.slice(-3)).toEqual(['--', 'http://gate.terok.internal/repo.git', '/work/shop']);
   expect(clone?.argv).toContain('user.name=Ada; rm -rf /');
-  expect(() => salvageCommands({ slug: '../x', directoryName: 'shop' })).toThrow(/task name/);
+  expect(() => salvageCommand({ slug: '../x', directoryName: 'shop' })).toThrow(/task name/);
 });
