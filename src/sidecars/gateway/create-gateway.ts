@@ -27,7 +27,7 @@ export async function createGateway(
     last = turn.catch(() => undefined);
     return turn;
   };
-  const gateway = new Gateway(parts, { setPolicy, shutdown, sockets: () => listeners.sockets });
+  const gateway = new Gateway(parts, { setPolicy, shutdown, sockets: () => listeners.sockets, tcpTable: listeners.tcpTable });
   gateway.learn(plan.policy);
   return gateway;
 }

@@ -22,6 +22,10 @@ export class GatewayListeners {
     return this.#open.map(({ spec }) => specKey(spec));
   }
 
+  get tcpTable(): string {
+    return `/proc/${this.#entrance.holder.pid}/net/tcp`;
+  }
+
   async open(arrivals: Arrivals): Promise<void> {
     this.#arrivals = arrivals;
     await this.change(this.#policy);

@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { EgressPolicy } from '../../core/index.ts';
 import type { Egress } from '../egress/index.ts';
+import { ControlPeers } from './control-peers.ts';
 import { type ControlRequest, listenUnix, serveControl } from './control-server.ts';
 import { DenialLog, type DenialSink } from './denial-log.ts';
 import { DnsResponder } from './dns-responder.ts';
@@ -36,6 +37,8 @@ export interface GatewayHost {
   shutdown(): void;
   /** The listeners inside the bottle's network, for example `tcp 0.0.0.0:443` */
   sockets(): readonly string[];
+  /** The kernel's table of the TCP sockets in the bottle's network, `/proc/<pid>/net/tcp` */
+  readonly tcpTable: string;
 }
 
 export interface GatewayStatus {
@@ -55,6 +58,7 @@ export class Gateway implements Arrivals {
   readonly #names = new SyntheticNames();
   readonly #dns: DnsResponder;
   readonly #exec: ExecBroker;
+  readonly #controlPeers: ControlPeers;
   #connections = 0;
 
   constructor(parts: GatewayParts, host: GatewayHost) {
@@ -62,6 +66,12 @@ export class Gateway implements Arrivals {
     this.#host = host;
     this.#denials = new DenialLog(parts.audit);
     this.#exec = new ExecBroker(this.#denials);
+    this.#controlPeers = new ControlPeers({
+      tcpTable: host.tcpTable,
+      uid: process.geteuid?.() ?? 0,
+      accept: (socket) => this.#exec.offer(socket),
+      refuse: (socket, reason) => this.#reset(socket, reason, 'control'),
+    });
     const policy = { nameAllowed: (name: string) => parts.egress.nameAllowed(name), hasGate: parts.gate !== undefined };
     this.#dns = new DnsResponder(policy, this.#names, this.#denials);
   }
@@ -118,13 +128,13 @@ export class Gateway implements Arrivals {
 
   #serve(socket: Socket, port: number): void {
     if (port === SEALED.dnsPort) return serveDnsConnection(socket, (message) => this.#dns.answer(message));
-    if (port === SEALED.controlPort) return this.#exec.offer(socket);
+    if (port === SEALED.controlPort) return this.#controlPeers.judge(socket);
     if (port === SEALED.proxyPort) return this.#parts.egress.handleProxy(socket);
     this.#reset(socket, 'no service has this port');
   }
 
-  #reset(socket: Socket, reason: string): void {
-    this.#denials.deny({ kind: 'connect', target: `${socket.localAddress ?? 'unknown'}:${socket.localPort ?? 0}`, reason });
+  #reset(socket: Socket, reason: string, kind: 'connect' | 'control' = 'connect'): void {
+    this.#denials.deny({ kind, target: `${socket.localAddress ?? 'unknown'}:${socket.localPort ?? 0}`, reason });
     socket.resetAndDestroy();
   }
 
