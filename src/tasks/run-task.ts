@@ -62,6 +62,7 @@ async function runToEnd({ context, request, events, timer }: Omit<RunningTask, '
     files: finished.files,
     notes: [
       ...job.source.notes,
+      ...(job.workload.agent?.notes ?? []),
       ...job.config.ungranted.map(({ what, how }) => `The repository asks for ${what}, which is not granted: ${how}.`),
       ...finished.notes,
     ],
