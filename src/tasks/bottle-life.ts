@@ -90,16 +90,20 @@ export async function repairNetwork(context: TaskContext, slug: string): Promise
 /** Removes bottle and network for good, from any state. The record stays. */
 export async function dropBottle(context: TaskContext, slug: string): Promise<void> {
   await removeBottle(context, slug);
-  await releaseLoopbackAlias(context.paths, slug);
-  if ((await readRecord(context.paths, slug)) !== undefined)
-    await updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' }));
+  const record = await readRecord(context.paths, slug);
+  await settleAll([
+    releaseLoopbackAlias(context.paths, slug),
+    record === undefined ? undefined : updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' })),
+  ]);
 }
 
-/** The bottle and its network alone; writes nothing, so that it also works where the disk is full. */
+/** The bottle and its network alone, at the same time; writes nothing, so that it also works where the disk is full. */
 export async function removeBottle(context: TaskContext, slug: string): Promise<void> {
   const record = await readRecord(context.paths, slug);
-  if (record?.plan !== undefined) await (await context.backend(record.backend)).remove(slug);
-  await closeSealedNetwork(bottleDirs(context.paths, slug));
+  await settleAll([
+    record?.plan === undefined ? undefined : context.backend(record.backend).then((backend) => backend.remove(slug)),
+    closeSealedNetwork(bottleDirs(context.paths, slug)),
+  ]);
 }
 
 async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType<typeof reopenSealedNetwork> {

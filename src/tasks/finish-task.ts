@@ -1,4 +1,4 @@
-import { type Bottle, type ExitStatus, messageOf } from '../core/index.ts';
+import { type Bottle, type ExitStatus, messageOf, settleAll } from '../core/index.ts';
 import type { ChangedFile, CommitSummary } from './api.ts';
 import { dropBottle, repairNetwork } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
@@ -25,8 +25,10 @@ export interface FinishedTask {
 export async function finishTask(context: TaskContext, slug: string, { bottle, status, keep }: FinishInputs): Promise<FinishedTask> {
   const task = await updateTask(context.paths, slug, (record) => ({ ...record, status }));
   const saved = await bringHome(context, bottle, task, status.kind === 'lost');
-  const problem = saved.ok ? await endBottle(context, slug, bottle, keep) : await keepStopped(bottle, slug, saved.problem);
-  const changes = await readChanges(task);
+  const [problem, changes] = await settleAll([
+    saved.ok ? endBottle(context, slug, bottle, keep) : keepStopped(bottle, slug, saved.problem),
+    readChanges(task),
+  ]);
   const notes = problem === undefined ? [] : [problem];
   await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({
     ...record,

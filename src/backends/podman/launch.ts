@@ -17,7 +17,7 @@ import { initialiseVerified, type VerifyInputs } from './initialise.ts';
 import { requireSealedNamespace } from './network-guard.ts';
 import { type BottleContext, initCommand, makeBottle } from './open-bottle.ts';
 import type { PodmanBottle } from './podman-bottle.ts';
-import { forceRemove } from './remove.ts';
+import { forceRemove, removeLabelled } from './remove.ts';
 import { hasFile, writeSeeds } from './seed-tree.ts';
 
 interface Cancel {
@@ -122,15 +122,7 @@ async function collectSeeds(plan: BottlePlan, exec: ExecKind, given: readonly Se
 /** Removes what carries this attempt's label: a container of the same name that somebody else made stays. */
 async function removeAttempt(host: PodmanHost, attempt: string, cause: unknown): Promise<void> {
   try {
-    const ids = await host.call('list containers', [
-      'ps',
-      '--all',
-      '--quiet',
-      '--no-trunc',
-      '--filter',
-      `label=${LABELS.attempt}=${attempt}`,
-    ]);
-    for (const id of ids.split('\n').filter((line) => line !== '')) await forceRemove(host, id);
+    await removeLabelled(host, { [LABELS.attempt]: attempt });
   } catch (error) {
     throw new TerokError('RUNTIME_FAILED', `${messageOf(cause)} Then cleaning up failed: ${messageOf(error)}`, {
       cause,

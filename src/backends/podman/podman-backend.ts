@@ -24,7 +24,7 @@ import {
 import { launchBottle } from './launch.ts';
 import { openExistingBottle } from './open-bottle.ts';
 import { describeWeaknesses } from './probe-notes.ts';
-import { forceRemove } from './remove.ts';
+import { removeLabelled } from './remove.ts';
 import { resolvePlan } from './resolve-plan.ts';
 
 export interface PodmanBackendOptions {
@@ -90,10 +90,7 @@ class PodmanBackend implements BottleBackend {
 
   /** The label decides what is terok's, never the name alone. */
   async remove(id: string, options: CallOptions = {}): Promise<void> {
-    const host = await this.#openHost();
-    const argv = ['ps', '--all', '--quiet', '--no-trunc', '--filter', this.#ownerFilter(), '--filter', `label=${LABELS.slug}=${id}`];
-    const found = (await host.call('list containers', argv, options)).split('\n').filter((line) => line !== '');
-    for (const container of found) await forceRemove(host, container, options);
+    await removeLabelled(await this.#openHost(), { [LABELS.owner]: this.#options.paths.state, [LABELS.slug]: id }, options);
   }
 
   #ownerFilter(): string {

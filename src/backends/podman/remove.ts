@@ -3,6 +3,19 @@ import { type PodmanHost, REMOVE_ATTEMPTS } from '../oci/index.ts';
 
 const RETRY_DELAY_MS = 250;
 
+/** Removes every container with all of these labels; none is success. */
+export async function removeLabelled(
+  host: PodmanHost,
+  labels: Readonly<Record<string, string>>,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const filters = Object.entries(labels).flatMap(([name, value]) => ['--filter', `label=${name}=${value}`]);
+  const { exitCode } = await host.run(['rm', '--force', '--time', '0', '--volumes', ...filters], options);
+  if (exitCode === 0) return;
+  const found = await host.call('list containers', ['ps', '--all', '--quiet', '--no-trunc', ...filters], options);
+  for (const container of found.split('\n').filter((line) => line !== '')) await forceRemove(host, container, options);
+}
+
 /** Removes a container in whatever state it is; one that does not exist is success. Ends only when it is gone, or throws. */
 export async function forceRemove(host: PodmanHost, nameOrId: string, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
   let last = '';
