@@ -1,4 +1,5 @@
 import type { Bottle, BottlePlan, BottleSpec, BottleStatus, SealedNetwork, SeedFile } from './bottle.ts';
+import type { CallOptions } from './call-options.ts';
 import type { BackendCapabilities } from './capabilities.ts';
 import type { ImageStore } from './image-store.ts';
 
@@ -12,10 +13,6 @@ export interface ProbeFinding {
   readonly message: string;
   /** What a person does about it */
   readonly fix: string;
-}
-
-export interface CallOptions {
-  readonly signal?: AbortSignal;
 }
 
 export interface RuntimeEntry {

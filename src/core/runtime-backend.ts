@@ -1,5 +1,6 @@
-import type { BottleBackend, CallOptions, LaunchInputs, ProbeReport, RuntimeEntry } from './backend.ts';
+import type { BottleBackend, LaunchInputs, ProbeReport, RuntimeEntry } from './backend.ts';
 import type { Bottle, BottlePlan, BottleSpec, SealedNetwork } from './bottle.ts';
+import type { CallOptions } from './call-options.ts';
 import type { BackendCapabilities } from './capabilities.ts';
 import { isTerokError, messageOf, TerokError } from './errors.ts';
 import type { ImageStore } from './image-store.ts';

@@ -1,4 +1,4 @@
-import { type BottleProcess, type ExitStatus, TerokError } from '../core/index.ts';
+import { type BottleProcess, type ExecOptions, type ExitStatus, TerokError } from '../core/index.ts';
 
 /** Refused entries that a report names; an archive full of links fills no memory. */
 export const MAX_REFUSED = 1_000;
@@ -10,6 +10,11 @@ const FULL_DISK = /no space left on device|disk quota exceeded|wrote only \d+ of
 export function assertBottlePath(path: string): void {
   if (!path.startsWith('/') || path.includes('\0') || path.length < 2)
     throw new TerokError('USAGE', `A path in a bottle is absolute and not the root; got \`${path}\`.`);
+}
+
+/** Where copying runs its programs. */
+export interface CommandRunner {
+  spawn(argv: readonly string[], options?: ExecOptions): Promise<BottleProcess>;
 }
 
 /** The last bytes that the program prints to stderr, when it has ended. */

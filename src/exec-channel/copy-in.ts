@@ -6,8 +6,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Pack, pack } from 'tar-stream';
 import { type BottleProcess, type BottleUser, type CopyInOptions, type CopyReport, TerokError } from '../core/index.ts';
-import type { Channel } from './channel.ts';
-import { assertBottlePath, copyFailure, MAX_REFUSED, readTail } from './copy-common.ts';
+import { assertBottlePath, type CommandRunner, copyFailure, MAX_REFUSED, readTail } from './copy-common.ts';
 import { type HostEntry, walkHost } from './host-walk.ts';
 
 export interface CopyInRequest {
@@ -34,7 +33,7 @@ tar -x -p -f - -C "$stage" --no-same-owner||exit 1
 mv -T -n -- "$stage/${STAGED}" "$2"||exit 1
 [ ! -e "$stage/${STAGED}" ]||exit ${EXISTS}`;
 
-export async function copyIn(channel: Channel, { source, target, options }: CopyInRequest): Promise<CopyReport> {
+export async function copyIn(channel: CommandRunner, { source, target, options }: CopyInRequest): Promise<CopyReport> {
   assertBottlePath(target);
   const entries = walkHost(path.resolve(source), STAGED);
   const first = await entries.next();
@@ -63,7 +62,7 @@ export async function copyIn(channel: Channel, { source, target, options }: Copy
   return report;
 }
 
-function startUnpacking(channel: Channel, target: string, user: BottleUser): Promise<BottleProcess> {
+function startUnpacking(channel: CommandRunner, target: string, user: BottleUser): Promise<BottleProcess> {
   return channel.spawn(['/bin/sh', '-c', UNPACK, 'copy-in', path.posix.dirname(target), target], { user, cwd: '/' });
 }
 

@@ -4,8 +4,7 @@
 import { link, lstat, mkdir, mkdtemp, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { type CopyOutOptions, type CopyReport, ignoreCodes, systemCodeOf, TerokError } from '../core/index.ts';
-import type { Channel } from './channel.ts';
-import { assertBottlePath, copyFailure, readTail } from './copy-common.ts';
+import { assertBottlePath, type CommandRunner, copyFailure, readTail } from './copy-common.ts';
 import { explainWriteError, extract } from './extract.ts';
 
 export interface CopyOutRequest {
@@ -24,7 +23,7 @@ const CHANGED = 1;
 const PACK = `[ -e "$1/$2" ]||[ -L "$1/$2" ]||exit ${MISSING}
 exec tar -c -f - --format=pax --hard-dereference --numeric-owner -C "$1" -- "./$2"`;
 
-export async function copyOut(channel: Channel, { source, target, options }: CopyOutRequest): Promise<CopyReport> {
+export async function copyOut(channel: CommandRunner, { source, target, options }: CopyOutRequest): Promise<CopyReport> {
   assertBottlePath(path.posix.resolve(source));
   const destination = path.resolve(target);
   await assertAbsent(destination);
@@ -62,7 +61,7 @@ interface Receipt {
   readonly options: CopyOutOptions;
 }
 
-async function receive(channel: Channel, { source, staging, options }: Receipt): Promise<CopyReport> {
+async function receive(channel: CommandRunner, { source, staging, options }: Receipt): Promise<CopyReport> {
   const { signal, maxBytes = DEFAULT_MAX_BYTES, maxEntries = DEFAULT_MAX_ENTRIES } = options;
   const place = path.posix.resolve(source);
   const base = path.posix.basename(place);

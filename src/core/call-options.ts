@@ -1,0 +1,4 @@
+/** What every call that takes time accepts. */
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
