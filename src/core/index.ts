@@ -1,4 +1,4 @@
-export type { BottleBackend, CallOptions, LaunchInputs, ProbeFinding, ProbeReport, RuntimeEntry } from './backend.ts';
+export type { BottleBackend, LaunchInputs, ProbeFinding, ProbeReport, RuntimeEntry } from './backend.ts';
 export type {
   Bottle,
   BottlePlan,
@@ -19,6 +19,7 @@ export type {
   SeedFile,
   TerminalSize,
 } from './bottle.ts';
+export type { CallOptions } from './call-options.ts';
 export type { BackendCapabilities } from './capabilities.ts';
 export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
 export type { CredentialInjection, EgressPolicy, Route } from './egress-policy.ts';
@@ -35,6 +36,7 @@ export {
 } from './errors.ts';
 export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';
 export {
+  HOST_LOOPBACK_NAME,
   HOST_NAME_RULES,
   type HostNameProblem,
   type HostNameResult,
