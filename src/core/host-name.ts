@@ -5,6 +5,11 @@
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 
+/** The loopback of the host as a bottle names it; a route must spell it out. */
+export const HOST_LOOPBACK_NAME = 'host.terok.internal';
+/** Names that terok gives; no wildcard covers them. */
+const OWN_SUFFIX = '.terok.internal';
+
 export type HostNameProblem = 'empty' | 'too-long' | 'ip-literal' | 'upper-case' | 'trailing-dot' | 'bad-character' | 'bad-label';
 
 export type HostNameResult = { readonly ok: true; readonly name: string } | { readonly ok: false; readonly problem: HostNameProblem };
@@ -74,7 +79,9 @@ function refuse(problem: HostNameProblem): HostNameResult {
 /**
  * Does a route's host pattern cover a canonical name? `*.example.com` covers names below `example.com` at any depth, not
  * `example.com` itself.
+ * Names of terok's own are covered by their exact form alone.
  */
 export function hostPatternCovers(pattern: string, name: string): boolean {
-  return pattern.startsWith('*.') ? name.length > pattern.length - 1 && name.endsWith(pattern.slice(1)) : pattern === name;
+  if (!pattern.startsWith('*.')) return pattern === name;
+  return name.length > pattern.length - 1 && name.endsWith(pattern.slice(1)) && !name.endsWith(OWN_SUFFIX);
 }

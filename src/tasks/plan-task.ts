@@ -9,6 +9,7 @@ import { Vault } from '../vault/index.ts';
 import type { RunRequest } from './api.ts';
 import { TRUST_PATHS, vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
+import { mintRouteCredentials } from './route-credentials.ts';
 
 /** What runs in the bottle, and what it brings along. */
 export interface Workload {
@@ -63,22 +64,24 @@ export interface SpecInputs {
 /** The bottle that the task asks for, but its name and image; throws INVALID_ROUTE, INVALID_CONFIG, SECRET_MISSING. */
 export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<Omit<BottleSpec, 'slug' | 'image'>> {
   const { settings, workload } = inputs;
+  const agentNames = [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])];
+  const own = mintRouteCredentials(settings.egress.routes, agentNames);
   const environment = await resolveEnvironment(
     { ...settings.env, ...literal(request.env) },
     {
       hostEnv: context.env,
       interactive: false,
-      ownedNames: [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])],
+      ownedNames: [...agentNames, ...Object.keys(own.env)],
     },
   );
   const merged = mergeRoutes(
     workload.agent?.routes ?? [],
-    parseRoutes(settings.egress.routes, 'egress.routes'),
+    parseRoutes(own.routes, 'egress.routes'),
     parseRoutes(request.routes ?? [], 'the request'),
   );
   return {
     project: inputs.project.id,
-    env: { ...environment.plain, ...workload.agent?.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
+    env: { ...environment.plain, ...workload.agent?.env, ...own.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
     limits: { ...settings.limits, ...definedLimits(request.limits) },
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,

@@ -65,9 +65,9 @@ function describeIssue(document: Document, issue: z.core.$ZodIssue): string {
   return `${where}: ${rule.replace(/\.$/, '')}${seen(document, issue)}`;
 }
 
-/** The value that broke the rule; never one of the environment, where a person may have put a secret. */
+/** The value that broke the rule; never one of the environment or of a credential, where a person may have put a secret. */
 function seen(document: Document, issue: z.core.$ZodIssue): string {
-  if (issue.path[0] === 'env' || issue.code === 'invalid_key') return '';
+  if (issue.path[0] === 'env' || issue.path.includes('inject') || issue.code === 'invalid_key') return '';
   const node = nodeAt(document, issue.path);
   if (!isScalar(node)) return '';
   const text = JSON.stringify(node.value) ?? 'nothing';

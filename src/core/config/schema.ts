@@ -1,13 +1,7 @@
 import { z } from 'zod';
+import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
 
 /** What a person may write in terok's configuration files. Strict: an unknown key is an error, because a typo must not weaken a bottle. */
-
-const hostPattern = z
-  .string()
-  .regex(
-    /^(?:\*\.)?(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
-    'expected a lower-case host name such as `api.example.com`, or `*.example.com` for the names below it',
-  );
 
 const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable, such as `NODE_ENV`');
 const simpleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, starting with a letter');
@@ -24,25 +18,6 @@ export const limitsSchema = z
     files: z.int().min(64).max(1_048_576).describe('Open file descriptors of one process'),
   })
   .partial();
-
-export const routeSchema = z.strictObject({
-  name: simpleName.describe('Shown in refusals and in the audit log'),
-  hosts: z.array(hostPattern).min(1).max(256).describe('Exact names, or `*.suffix` for the names below a suffix'),
-  ports: z.array(z.int().min(1).max(65_535)).min(1).max(64).default([443]).describe('TCP ports, 443 by default'),
-  mode: z
-    .enum(['passthrough', 'inspect'])
-    .describe('`passthrough` joins the bytes; `inspect` reads the requests with the certificate authority of the bottle'),
-  methods: z
-    .array(z.string().regex(/^[A-Z]{1,20}$/, 'expected an upper-case method such as `GET`'))
-    .optional()
-    .describe('HTTP methods, all by default; only with `inspect`'),
-  paths: z
-    .array(z.string().startsWith('/', 'expected a path that starts with `/`'))
-    .optional()
-    .describe('Prefixes of the path, all by default; only with `inspect`'),
-  plainUpstream: z.boolean().optional().describe('Dials the upstream without TLS; for a model server on the host or in the company'),
-  privateNetworks: z.array(cidr).optional().describe('Private networks that the name may resolve into, none by default'),
-});
 
 const baseImageSchema = z
   .strictObject({
@@ -85,7 +60,7 @@ export const settingsSchema = z.strictObject({
     .optional()
     .describe('Environment of every command in the bottle; `${NAME}` takes the value from this machine. Secrets do not belong here'),
   egress: z
-    .strictObject({ routes: z.array(routeSchema).max(256).describe('Hosts that a bottle may reach') })
+    .strictObject({ routes: z.array(configuredRouteSchema).max(200).describe('Hosts that a bottle may reach') })
     .optional()
     .describe('What a bottle may reach beside its model'),
   models: z.record(simpleName, modelSchema).optional().describe('Agent → its model server and model'),
@@ -109,7 +84,7 @@ export const repositoryRequestsSchema = z.strictObject({
     .optional()
     .describe('Debian packages that the work needs'),
   env: z.array(environmentName).max(200).optional().describe('Names of environment variables that the work needs'),
-  routes: z.array(routeSchema).max(64).optional().describe('Hosts that the work needs to reach'),
+  routes: z.array(wishedRouteSchema).max(64).optional().describe('Hosts that the work needs to reach'),
   limits: limitsSchema.optional().describe('Resources that the work needs'),
 });
 

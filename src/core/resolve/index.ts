@@ -1,6 +1,6 @@
 export { type BottleCa, issuerOf } from '../certificate.ts';
 export { combinedBundle, mintBottleCa } from './ca.ts';
-export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes, routeSchema } from './egress-plan.ts';
+export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes } from './egress-plan.ts';
 export {
   type EnvironmentEntry,
   type EnvironmentInputs,
@@ -21,5 +21,6 @@ export {
   updateRecord,
   writeRecord,
 } from './metadata.ts';
+export { type ConfiguredRoute, routeSchema } from './route-schema.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './slug.ts';
 export { type TrustPaths, trustEnvironment } from './trust-environment.ts';

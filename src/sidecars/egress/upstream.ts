@@ -8,6 +8,7 @@ import tls from 'node:tls';
 import { callbackify } from 'node:util';
 import type { Pool } from 'undici';
 import { messageOf, systemCodeOf } from '../../core/errors.ts';
+import { HOST_LOOPBACK_NAME } from '../../core/host-name.ts';
 import { checkedAddress } from './address-guard.ts';
 import type { EgressTarget } from './decide.ts';
 import type { RefusalReason } from './refusal.ts';
@@ -141,13 +142,16 @@ export class Upstreams {
   }
 
   async #addressesOf(name: string, privateNetworks: readonly string[]): Promise<readonly string[]> {
-    const found = await this.#resolveName(name).catch((error: unknown) => {
-      throw new UpstreamError(
-        'name-unresolved',
-        `the host could not resolve \`${name}\` (${systemCodeOf(error) ?? messageOf(error)})`,
-        error,
-      );
-    });
+    const found =
+      name === HOST_LOOPBACK_NAME
+        ? ['127.0.0.1']
+        : await this.#resolveName(name).catch((error: unknown) => {
+            throw new UpstreamError(
+              'name-unresolved',
+              `the host could not resolve \`${name}\` (${systemCodeOf(error) ?? messageOf(error)})`,
+              error,
+            );
+          });
     if (found.length === 0) throw new UpstreamError('name-unresolved', `\`${name}\` has no address`);
     const checked = found.map((address) => checkedAddress(address, privateNetworks));
     const allowed = checked.filter((address) => address !== undefined);

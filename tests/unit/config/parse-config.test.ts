@@ -31,7 +31,7 @@ test.each([
   ['backendd: podman\n', 1, 1, 'unknown setting `backendd`'],
   ['agent: claude\nlimits:\n  memoryMiB: lots\n', 3, 14, '`limits.memoryMiB`: Invalid input: expected number, received string; got "lots"'],
   ['limits:\n  memory: 4\n', 2, 3, '`limits`: unknown setting `memory`'],
-  ['egress:\n  routes:\n    - name: docs\n      hosts: ["*"]\n      mode: inspect\n', 4, 15, 'expected a lower-case host name'],
+  ['egress:\n  routes:\n    - name: docs\n      hosts: ["*"]\n      mode: inspect\n', 4, 15, 'a host has letters, digits'],
   ['egress:\n  routes:\n    - name: docs\n      mode: inspect\n', 3, 7, '`egress.routes.0.hosts`'],
   ['image:\n  base: { debian: bookworm, rootfs: /x.tar }\n', 2, 9, 'exactly one of'],
   ['- a list\n', 1, 1, 'the file: Invalid input: expected object'],

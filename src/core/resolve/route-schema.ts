@@ -1,0 +1,168 @@
+/*
+ * Scope: what one route may say, in a policy, in the user's configuration and as the wish of a repository.
+ * Out of scope: several routes together (`egress-plan.ts`). Fail-safe direction: unknown fields and doubtful values are errors.
+ */
+import ipaddr from 'ipaddr.js';
+import { z } from 'zod';
+import { HOST_LOOPBACK_NAME, HOST_NAME_RULES, parseHostName } from '../host-name.ts';
+import { normalisePath } from '../request-path.ts';
+import { privateNetworkProblem } from './private-network.ts';
+import { publicSuffixProblem } from './public-suffix.ts';
+
+/** Above any real project; bounds the time of one decision. */
+export const MAX_ROUTES = 200;
+const MAX_HOSTS_PER_ROUTE = 100;
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+
+/** Headers that frame or route a message; a credential in one of them would break the request. */
+const UNUSABLE_HEADERS = new Set([
+  'host',
+  'connection',
+  'content-length',
+  'transfer-encoding',
+  'upgrade',
+  'te',
+  'trailer',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+]);
+
+const host = z.string().transform((text, context) => {
+  const wildcard = text.startsWith('*.');
+  const parsed = parseHostName(wildcard ? text.slice(2) : text);
+  const problem = parsed.ok ? (wildcard ? publicSuffixProblem(parsed.name) : undefined) : HOST_NAME_RULES[parsed.problem];
+  if (parsed.ok && problem === undefined) return wildcard ? `*.${parsed.name}` : parsed.name;
+  context.addIssue({ code: 'custom', message: problem ?? 'is not a host name' });
+  return z.NEVER;
+});
+
+const injectionFields = {
+  secret: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'is a name as `terok secret list` shows it')
+    .describe('Name of the secret in the vault; the value never enters the policy'),
+  header: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]*$/, 'is a lower-case header name')
+    .refine((name) => !UNUSABLE_HEADERS.has(name), 'is a header that frames the message and cannot carry a credential')
+    .describe('Lower-case name of the header that carries the credential, for example `x-api-key`'),
+  prefix: z
+    .string()
+    .regex(/^[\x20-\x7e]{0,64}$/, 'is at most 64 printable characters')
+    .optional()
+    .describe('Text before the value, for example `Bearer ` with its space'),
+};
+
+const routeFields = {
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9._-]{0,99}$/, 'has lower-case letters, digits, dots and hyphens and starts with a letter')
+    .describe('Name that refusals and the audit log show'),
+  hosts: z
+    .array(host)
+    .min(1, 'names at least one host')
+    .max(MAX_HOSTS_PER_ROUTE)
+    .describe('Exact names, or `*.suffix` for all names below a suffix'),
+  ports: z.array(z.int().min(1).max(65_535)).min(1, 'names at least one port').max(20).describe('TCP ports, for example 443'),
+  mode: z
+    .enum(['passthrough', 'inspect'])
+    .describe('`passthrough` joins the bytes after a check of the TLS name; `inspect` opens TLS with the CA of the bottle'),
+  methods: z
+    .array(
+      z
+        .string()
+        .regex(TOKEN, 'is an HTTP method')
+        .refine(
+          (method) => method === method.toUpperCase() && !['CONNECT', 'TRACE'].includes(method),
+          'is an upper-case HTTP method other than CONNECT and TRACE',
+        ),
+    )
+    .min(1)
+    .optional()
+    .describe('HTTP methods; all where absent'),
+  paths: z
+    .array(z.string().refine(isNormalPath, 'starts with `/`, has no query and is written in its normal form'))
+    .min(1)
+    .optional()
+    .describe('Prefixes of the path that end at a segment; all where absent'),
+  plainUpstream: z.boolean().optional().describe('Dials the server without TLS; only for a server on this host or in the own network'),
+  privateNetworks: z
+    .array(
+      z.string().superRefine((cidr, context) => {
+        const problem = privateNetworkProblem(cidr);
+        if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+      }),
+    )
+    .optional()
+    .describe('Private networks (CIDR) that the name may resolve into; none where absent'),
+};
+
+/** A route of a policy: complete, with the phantom that its bottle presents. */
+export const routeSchema = z
+  .strictObject({
+    ...routeFields,
+    inject: z
+      .strictObject({
+        ...injectionFields,
+        phantom: z
+          .string()
+          .regex(/^[\x21-\x7e]{16,512}$/, 'is 16 to 512 printable characters')
+          .describe('Worthless token that the bottle presents in place of the real one'),
+      })
+      .optional()
+      .describe('Credential that the gateway adds in place of the phantom'),
+  })
+  .superRefine(checkRoute);
+
+const defaultPorts = { ports: routeFields.ports.default([443]) };
+
+/** A route as a person writes it: port 443 by default, and a variable of the bottle in the place of the phantom. */
+export const configuredRouteSchema = z
+  .strictObject({
+    ...routeFields,
+    ...defaultPorts,
+    inject: z
+      .strictObject({
+        ...injectionFields,
+        env: z
+          .string()
+          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is the name of an environment variable, such as `API_TOKEN`')
+          .describe('Variable in the bottle that carries a worthless token for programs to present'),
+      })
+      .optional()
+      .describe('Stored secret that the gateway adds outside the bottle'),
+  })
+  .superRefine(checkRoute);
+
+/** A route that a repository asks for; it can name no secret. */
+export const wishedRouteSchema = z.strictObject({ ...routeFields, ...defaultPorts }).superRefine(checkRoute);
+
+export type ConfiguredRoute = z.output<typeof configuredRouteSchema>;
+
+type CheckedRoute = Omit<ConfiguredRoute, 'inject'> & { readonly inject?: unknown };
+
+function checkRoute(value: CheckedRoute, context: z.RefinementCtx): void {
+  if (value.mode === 'passthrough') {
+    for (const field of ['methods', 'paths', 'inject', 'plainUpstream'] as const) {
+      if (value[field] === undefined) continue;
+      context.addIssue({ code: 'custom', path: [field], message: 'needs the mode `inspect`, because `passthrough` does not see requests' });
+    }
+  }
+  const problem = value.hosts.includes(HOST_LOOPBACK_NAME) ? hostLoopbackProblem(value) : undefined;
+  if (problem !== undefined) context.addIssue({ code: 'custom', path: ['hosts'], message: problem });
+}
+
+/** The loopback of the host is opened on purpose, and not for a name that somebody else resolves. */
+function hostLoopbackProblem({ hosts, privateNetworks = [] }: CheckedRoute): string | undefined {
+  if (hosts.length > 1) return `\`${HOST_LOOPBACK_NAME}\` needs a route of its own`;
+  const covered = privateNetworks.some(
+    (cidr) => ipaddr.IPv4.isValidCIDR(cidr) && ipaddr.IPv4.parse('127.0.0.1').match(ipaddr.IPv4.parseCIDR(cidr)),
+  );
+  return covered ? undefined : `\`${HOST_LOOPBACK_NAME}\` is this machine and needs \`privateNetworks: [127.0.0.1/32]\``;
+}
+
+function isNormalPath(path: string): boolean {
+  const result = normalisePath(path);
+  return result.ok && result.path === path;
+}

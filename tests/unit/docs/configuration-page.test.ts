@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { agentSchema } from '../../../src/agents/index.ts';
+import { parseConfig, repositoryRequestsSchema, settingsSchema } from '../../../src/core/config/index.ts';
+
+const PAGE = readFileSync(new URL('../../../docs/configuration.md', import.meta.url), 'utf8');
+const SCHEMAS = { config: settingsSchema, requests: repositoryRequestsSchema, agent: agentSchema } as const;
+const blocks = [...PAGE.matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', text = ''], index) => ({ index, info, text }));
+
+describe('every example of docs/configuration.md', () => {
+  test('says what it is', () => {
+    expect(new Set(blocks.map(({ info }) => info))).toEqual(new Set(['yaml config', 'yaml requests', 'yaml agent']));
+  });
+
+  test.each(blocks)('block $index ($info) is accepted', ({ info, text }) => {
+    const schema = SCHEMAS[info.replace('yaml ', '') as keyof typeof SCHEMAS];
+    expect(parseConfig<unknown>(text, 'docs/configuration.md', schema)).not.toEqual({});
+    expect(() => parseConfig<unknown>(`${text}\nunknown_key: 1\n`, 'docs/configuration.md', schema)).toThrow(/unknown_key/);
+  });
+});
+
+test('the settings of the page are all there are', () => {
+  for (const name of Object.keys(settingsSchema.shape)) expect(PAGE).toMatch(new RegExp(`^${name}:`, 'm'));
+});
