@@ -55,14 +55,21 @@ export interface BottleParts {
   readonly plan: BottlePlan;
   readonly seeds: readonly SeedFile[];
   readonly gate: GatePlan;
+  /** Done before the first process of the bottle starts; its failure is the launch's */
+  readonly before: Promise<unknown>;
 }
 
 /** Makes the network and the bottle in it; on failure nothing of either is left. */
-export async function launchBottle(context: TaskContext, { plan, seeds, gate }: BottleParts, options: CallOptions): Promise<Bottle> {
+export async function launchBottle(
+  context: TaskContext,
+  { plan, seeds, gate, before }: BottleParts,
+  options: CallOptions,
+): Promise<Bottle> {
   const backend = await context.backend(plan.backend);
   const network = await openSealedNetwork(gatewayPlan(context, plan, gate), networkOptions(context));
   try {
-    return await backend.launch(plan, { network, seeds, onPhase: async () => {} }, options);
+    const onPhase = async (phase: 'created' | 'sealed'): Promise<void> => void (phase === 'sealed' && (await before));
+    return await backend.launch(plan, { network, seeds, onPhase }, options);
   } catch (error) {
     await closeSealedNetwork(plan);
     throw error;

@@ -14,8 +14,11 @@ import {
   salvageCommand,
   taskChanges,
   taskDiff,
+  taskRef,
+  taskRepository,
 } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
+import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { ApplyReport, ChangedFile, CommitSummary } from './api.ts';
 import type { TaskRecord } from './task-record.ts';
 
@@ -30,9 +33,14 @@ export interface ImportedSource {
   readonly notes: readonly string[];
 }
 
+/** Makes the project's gate where there is none, and says what a bottle of this task will be given of it. */
+export async function openGate(project: Project, slug: string): Promise<{ readonly dir: string; readonly plan: GatePlan }> {
+  const dir = await ensureGate(project.dataDir, project.source);
+  return { dir, plan: { repository: taskRepository(dir, slug), writableRef: taskRef(slug) } };
+}
+
 /** Copies what is checked out, or a snapshot of a directory without git, into a repository for this task. */
-export async function importProject(project: Project, slug: string): Promise<ImportedSource> {
-  const gate = await ensureGate(project.dataDir, project.source);
+export async function importProject(project: Project, slug: string, gate: string): Promise<ImportedSource> {
   const request = { gate, source: project.source, slug };
   const result = await importSource(request);
   return { gate, ...(result.kind === 'git' ? result : await importDirectory(request)) };

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile, settleAll, TerokError } from '../core/index.ts';
 import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
+import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
 import { launchBottle, mintIdentity } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
@@ -14,7 +15,7 @@ import { ensureTaskImage } from './images.ts';
 import { OutputLog } from './output-log.ts';
 import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
 import { provision } from './provision.ts';
-import { type ImportedSource, importProject } from './repository.ts';
+import { type ImportedSource, importProject, openGate } from './repository.ts';
 import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
 import { currentProcess, updateTask, writeTask } from './task-record.ts';
@@ -26,7 +27,9 @@ interface Job {
   readonly workload: Workload;
   readonly plan: BottlePlan;
   readonly seeds: readonly SeedFile[];
-  readonly source: ImportedSource;
+  readonly gate: GatePlan;
+  /** Goes on while the bottle is made, and is done before its first process starts */
+  readonly importing: Promise<ImportedSource>;
 }
 
 interface RunningTask {
@@ -61,7 +64,7 @@ async function runToEnd({ context, request, events, timer }: Omit<RunningTask, '
     commits: finished.commits,
     files: finished.files,
     notes: [
-      ...job.source.notes,
+      ...(await job.importing).notes,
       ...(job.workload.agent?.notes ?? []),
       ...job.config.ungranted.map(({ what, how }) => `The repository asks for ${what}, which is not granted: ${how}.`),
       ...finished.notes,
@@ -84,21 +87,24 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   const slug = await reserve(context, request, { project, workload, backend: backendName, image });
   try {
     events.onTask?.(slug);
-    const [seeds, source, plan] = await settleAll([
+    const [seeds, gate, plan] = await settleAll([
       mintIdentity(context, slug),
-      importProject(project, slug),
+      openGate(project, slug),
       backend.resolve({ ...spec, slug, image }, cancel(request)),
     ]);
     await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
-    await updateTask(context.paths, slug, (task) => ({
-      ...task,
-      gate: source.gate,
-      base: { branch: source.branch, commit: source.baseCommit },
-    }));
-    return { slug, project, config, workload, plan, seeds, source };
+    const importing = importSource(context, project, slug, gate.dir);
+    importing.catch(() => undefined);
+    return { slug, project, config, workload, plan, seeds, gate: gate.plan, importing };
   } catch (error) {
     throw await abandonTask(context, slug, error);
   }
+}
+
+async function importSource({ paths }: TaskContext, project: Project, slug: string, gate: string): Promise<ImportedSource> {
+  const source = await importProject(project, slug, gate);
+  await updateTask(paths, slug, (task) => ({ ...task, gate, base: { branch: source.branch, commit: source.baseCommit } }));
+  return source;
 }
 
 async function reserve(
@@ -137,14 +143,12 @@ async function reserve(
 }
 
 async function launch(context: TaskContext, job: Job, request: RunRequest): Promise<Bottle> {
+  const { slug, plan, seeds, gate, importing } = job;
   try {
-    return await launchBottle(
-      context,
-      { plan: job.plan, seeds: job.seeds, gate: { repository: job.source.repository, writableRef: job.source.writableRef } },
-      cancel(request),
-    );
+    return await launchBottle(context, { plan, seeds, gate, before: importing }, cancel(request));
   } catch (error) {
-    throw await abandonTask(context, job.slug, error);
+    await Promise.allSettled([importing]);
+    throw await abandonTask(context, slug, error);
   }
 }
 
