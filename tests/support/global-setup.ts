@@ -5,9 +5,18 @@ import type { ImageStore, TerokPaths } from '../../src/core/index.ts';
 import { buildImages, type OnImageProgress } from '../../src/images/index.ts';
 import { temporaryPaths } from './temporary-paths.ts';
 
-/** Several projects name this file; the first one does the work. */
+/** Several projects name this file, each loads it anew, and all at once: what the first one began is kept for all. */
+const shared = globalThis as { terokTestSetup?: Promise<() => Promise<void>> };
+
 export async function setup(): Promise<(() => Promise<void>) | undefined> {
   if (process.env.TEROK_TEST_IMAGE !== undefined) return undefined;
+  const isFirst = shared.terokTestSetup === undefined;
+  shared.terokTestSetup ??= prepare();
+  const tearDown = await shared.terokTestSetup;
+  return isFirst ? tearDown : undefined;
+}
+
+async function prepare(): Promise<() => Promise<void>> {
   const home = await temporaryPaths();
   Object.assign(process.env, home.env);
   const backend = createPodmanBackend({ paths: home.paths, env: process.env });
