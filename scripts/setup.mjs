@@ -23,6 +23,8 @@ export const PROGRAMS = [
 /** Programs that only the tests start. */
 export const TEST_PROGRAMS = [
   { program: 'curl', package: 'curl', why: 'is a second client in tests of the gateway' },
+  { program: 'useradd', package: 'passwd', why: 'makes the user of the tests without root' },
+  { program: 'pkill', package: 'procps', why: 'ends the processes of that user' },
   { program: 'openssl', package: 'openssl', why: 'checks certificates in tests' },
   { program: 'zsh', package: 'zsh', why: 'reads its completion script in a test' },
   { program: 'fish', package: 'fish', why: 'reads its completion script in a test' },
