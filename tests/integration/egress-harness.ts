@@ -89,8 +89,8 @@ export class Rig implements AsyncDisposable {
     return rig;
   }
 
-  async start(routes: (rig: Rig) => readonly Route[]): Promise<this> {
-    this.auditFile = path.join(this.dir, `audit-${randomUUID()}.jsonl`);
+  async start(routes: (rig: Rig) => readonly Route[], auditDir = this.dir): Promise<this> {
+    this.auditFile = path.join(auditDir, `audit-${randomUUID()}.jsonl`);
     this.egress = await createEgress({
       policy: this.policy(routes(this)),
       ca: this.ca,

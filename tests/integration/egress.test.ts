@@ -34,9 +34,12 @@ describe('an inspected route', () => {
     expect(result.text).toMatch(/x-answer: yes[\s\S]*set-cookie: a=1\r\nset-cookie: b=2[\s\S]*got 100000/);
     expect(rig.seen[0]).toMatchObject({ method: 'PUT', url: '/v1/x?y=1', headers: { host: `${NAME}:${rig.httpsPort}`, 'x-own': '1' } });
     expect(rig.seen[0]?.body.toString()).toBe(body);
-    expect(await rig.audit()).toEqual([
-      expect.objectContaining({ kind: 'request', decision: 'allow', host: NAME, method: 'PUT', path: '/v1/x', route: 'api' }),
-    ]);
+    await expect
+      .poll(() => rig.audit())
+      .toEqual([
+        expect.objectContaining({ kind: 'request', decision: 'allow', host: NAME, method: 'PUT', path: '/v1/x', route: 'api' }),
+        expect.objectContaining({ kind: 'end', of: 1, host: NAME, route: 'api', status: 201, bytesUp: 100_000, bytesDown: 10 }),
+      ]);
   });
 
   test("the certificate is of the bottle's CA, for 99 days at most", async () => {
@@ -618,12 +621,13 @@ describe('a change of policy', () => {
     await rig.curl(url('/v1?secret-query=1'));
     await rig.curl(url('/v2'));
     const lines = await rig.audit();
-    expect(lines.map((line) => [line.decision, line.reason])).toEqual([
-      ['allow', undefined],
-      ['deny', 'path-not-allowed'],
+    expect(lines.map((line) => [line.kind, line.decision, line.reason])).toEqual([
+      ['request', 'allow', undefined],
+      ['end', 'allow', undefined],
+      ['request', 'deny', 'path-not-allowed'],
     ]);
     expect(JSON.stringify(lines)).not.toContain('secret-query');
-    expect(verifyAuditLog(rig.auditFile)).toEqual({ intact: true, lines: 2 });
+    expect(verifyAuditLog(rig.auditFile)).toEqual({ intact: true, lines: 3 });
   });
 });
 

@@ -4,8 +4,9 @@
  * caller refuses.
  */
 import { hash } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
+import { GENESIS, parseEntry } from './audit-verify.ts';
 
 /** One decision. Further fields are strings and numbers, cut at `MAX_FIELD_LENGTH`; never a secret. */
 export interface AuditEvent {
@@ -16,16 +17,14 @@ export interface AuditEvent {
 }
 
 export interface AuditLog {
-  /** Adds a line; throws where the log cannot be written. Lines reach the file before the next turn of the event loop */
-  record(event: AuditEvent): void;
+  /** Adds a line and gives its number. It is in the file when this returns; throws where that fails, and then no line is added */
+  record(event: AuditEvent): number;
+  /** Adds a line about what has happened anyway; it reaches the file with the next one, at the latest in the next turn of the event loop */
+  recordLater(event: AuditEvent): void;
   /** Writes what is waiting */
   flush(): void;
   close(): void;
 }
-
-export type AuditVerdict =
-  | { readonly intact: true; readonly lines: number }
-  | { readonly intact: false; readonly lines: number; readonly file: string; readonly line: number; readonly problem: string };
 
 export interface AuditLogOptions {
   /** Size at which the file is put aside, 8 MiB by default */
@@ -41,8 +40,8 @@ const DEFAULT_KEEP = 4;
 const MAX_FIELD_LENGTH = 1_024;
 /** A line is far shorter; the search for the last whole line starts this far from the end. */
 const TAIL_BYTES = 256 * 1024;
-/** The hash before the first line. */
-const GENESIS = '0'.repeat(64);
+/** Lines that wait while the disk refuses them, and the most that one crash can lose. */
+const MAX_WAITING = 256;
 
 /** Opens or makes an audit log, mode 0600. A line that was torn by a crash is cut off and the cut is recorded. */
 export function openAuditLog(file: string, options: AuditLogOptions = {}): AuditLog {
@@ -72,13 +71,23 @@ class FileAuditLog implements AuditLog {
     this.#resume();
   }
 
-  record(event: AuditEvent): void {
-    if (this.#closed) throw new TerokError('WRONG_STATE', `The audit log \`${this.#file}\` is closed.`);
-    this.#sequence += 1;
-    const line = JSON.stringify({ sequence: this.#sequence, time: this.#now().toISOString(), previous: this.#previous, ...bounded(event) });
-    this.#previous = hash('sha256', line);
-    this.#waiting.push(`${line}\n`);
-    if (this.#waiting.length > MAX_WAITING) this.flush();
+  record(event: AuditEvent): number {
+    const before = this.#previous;
+    this.#add(event);
+    try {
+      this.flush();
+    } catch (error) {
+      this.#waiting.pop();
+      this.#sequence -= 1;
+      this.#previous = before;
+      throw error;
+    }
+    return this.#sequence;
+  }
+
+  recordLater(event: AuditEvent): void {
+    if (this.#waiting.length >= MAX_WAITING) this.flush();
+    this.#add(event);
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => this.#flushLater());
@@ -111,27 +120,40 @@ class FileAuditLog implements AuditLog {
     }
   }
 
-  /** What cannot be written stays in memory; the record after `MAX_WAITING` then throws. */
+  #add(event: AuditEvent): void {
+    if (this.#closed) throw new TerokError('WRONG_STATE', `The audit log \`${this.#file}\` is closed.`);
+    this.#sequence += 1;
+    const line = JSON.stringify({ sequence: this.#sequence, time: this.#now().toISOString(), previous: this.#previous, ...bounded(event) });
+    this.#previous = hash('sha256', line);
+    this.#waiting.push(`${line}\n`);
+  }
+
+  /** What cannot be written stays in memory, in its place before the next line. */
   #flushLater(): void {
     this.#scheduled = false;
     if (this.#closed) return;
     try {
       this.flush();
     } catch (error) {
-      if (this.#waiting.length > MAX_WAITING) return;
       process.emitWarning(messageOf(error));
     }
   }
 
   #rotate(): void {
+    // Absent where an earlier attempt could move the file but not make the next one
+    if (existsSync(this.#file)) this.#putAside();
+    const next = openForAppend(this.#file);
     closeSync(this.#descriptor);
+    this.#descriptor = next;
+    this.#bytes = 0;
+  }
+
+  #putAside(): void {
     rmSync(`${this.#file}.${this.#keep}`, { force: true });
     for (let age = this.#keep - 1; age >= 0; age -= 1) {
       const from = age === 0 ? this.#file : `${this.#file}.${age}`;
       if (existsSync(from)) renameSync(from, `${this.#file}.${age + 1}`);
     }
-    this.#descriptor = openForAppend(this.#file);
-    this.#bytes = 0;
   }
 
   /** Takes up the chain after the last whole line; a crash between rename and first write leaves it in `<file>.1`. */
@@ -147,42 +169,6 @@ class FileAuditLog implements AuditLog {
     }
     if (torn > 0) this.record({ kind: 'audit-repaired', decision: 'allow', bytesCut: torn });
   }
-}
-
-/** Lines kept in memory while the disk refuses them, and the most that one crash can lose. */
-const MAX_WAITING = 256;
-
-/** Checks the chain over the file and the older ones beside it, oldest first. */
-export function verifyAuditLog(file: string): AuditVerdict {
-  let previous: string | undefined;
-  let lines = 0;
-  for (const part of partsOf(file)) {
-    let number = 0;
-    const text = readFileSync(part, 'utf8');
-    for (const line of text.split('\n').slice(0, -1)) {
-      number += 1;
-      const entry = parseEntry(line);
-      const problem =
-        entry === undefined
-          ? 'is not a JSON object'
-          : previous !== undefined && entry.previous !== previous
-            ? 'does not follow from the line before it'
-            : undefined;
-      if (problem !== undefined) return { intact: false, lines, file: part, line: number, problem };
-      if (previous === undefined && entry?.sequence === 1 && entry.previous !== GENESIS)
-        return { intact: false, lines, file: part, line: number, problem: 'is not the first line of a log' };
-      previous = hash('sha256', line);
-      lines += 1;
-    }
-    if (!text.endsWith('\n') && text !== '') return { intact: false, lines, file: part, line: number + 1, problem: 'is torn' };
-  }
-  return { intact: true, lines };
-}
-
-function partsOf(file: string): readonly string[] {
-  const older: string[] = [];
-  for (let age = 1; existsSync(`${file}.${age}`); age += 1) older.unshift(`${file}.${age}`);
-  return existsSync(file) ? [...older, file] : older;
 }
 
 function bounded(event: AuditEvent): Record<string, unknown> {
@@ -235,17 +221,4 @@ function lastLineOfFile(file: string): string | undefined {
 
 function sequenceOf(line: string): number {
   return parseEntry(line)?.sequence ?? 0;
-}
-
-function parseEntry(line: string): { readonly previous: string; readonly sequence: number } | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    if (typeof value !== 'object' || value === null || !('previous' in value) || !('sequence' in value)) return undefined;
-    return typeof value.previous === 'string' && typeof value.sequence === 'number'
-      ? { previous: value.previous, sequence: value.sequence }
-      : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

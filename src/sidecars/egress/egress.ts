@@ -175,7 +175,11 @@ class BottleEgress implements Egress {
       this.#refusals.answerTlsName(socket, target, undefined);
       return;
     }
-    this.#audit.record({ kind: 'connection', decision: 'allow', host: target.name, port: target.port, route: route.name });
+    const what = { decision: 'allow', host: target.name, port: target.port, route: route.name } as const;
+    const of = this.#audit.record({ kind: 'connection', ...what });
+    socket.once('close', () => {
+      this.#refusals.noteEnd({ kind: 'end', ...what, of, bytesUp: socket.bytesRead, bytesDown: socket.bytesWritten });
+    });
     this.#connections.markPassthrough(socket, target);
     try {
       await passThrough(socket, target, first, {

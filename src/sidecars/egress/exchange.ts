@@ -24,6 +24,9 @@ export interface ForwardPlan {
   readonly secret: string | undefined;
 }
 
+/** A plan whose decision is in the audit log, in the line of this number. */
+export type RecordedPlan = ForwardPlan & { readonly auditLine: number };
+
 export interface ExchangeContext {
   readonly policy: () => EgressPolicy;
   readonly audit: AuditLog;
@@ -31,10 +34,9 @@ export interface ExchangeContext {
 }
 
 /** Decides a request and says what to send upstream, or why nothing is sent. Either way the audit log has it. */
-export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<ForwardPlan | Denied> {
+export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<RecordedPlan | Denied> {
   const planned = await tryPlan(context, head, origin);
-  const problem = auditRequest(context.audit, origin.target, head, planned);
-  return problem ?? planned;
+  return auditRequest(context.audit, origin.target, head, planned);
 }
 
 async function tryPlan(context: ExchangeContext, head: RequestHead, { target, secure }: RequestOrigin): Promise<ForwardPlan | Denied> {
@@ -77,31 +79,30 @@ async function secretOf(context: ExchangeContext, name: string): Promise<string 
     if (secret.length >= MIN_SECRET_LENGTH && /^[\x20-\x7e]+$/.test(secret)) return secret;
     return deny('secret-unavailable', `the secret \`${name}\` is not at least ${MIN_SECRET_LENGTH} printable characters`, hint);
   } catch (error) {
-    context.audit.record({ kind: 'secret', decision: 'deny', secret: name, problem: messageOf(error) });
-    return deny('secret-unavailable', `the host has no usable secret \`${name}\``, hint);
+    return { ...deny('secret-unavailable', `the host has no usable secret \`${name}\``, hint), detail: messageOf(error) };
   }
 }
 
-/** Undefined once the decision is recorded; a decision that cannot be recorded is a refusal. */
-function auditRequest(audit: AuditLog, target: EgressTarget, head: RequestHead, planned: ForwardPlan | Denied): Denied | undefined {
+/** The decision once it is recorded; one that cannot be recorded is a refusal. */
+function auditRequest(audit: AuditLog, target: EgressTarget, head: RequestHead, planned: ForwardPlan | Denied): RecordedPlan | Denied {
   const path = head.target.split('?', 1)[0] ?? '';
   const common = { kind: 'request', host: target.name, port: target.port, method: head.method, path };
   try {
-    if ('reason' in planned) audit.record({ ...common, decision: 'deny', reason: planned.reason });
-    else
+    if ('reason' in planned) {
       audit.record({
         ...common,
-        decision: 'allow',
-        route: planned.route.name,
-        ...(planned.secret === undefined ? {} : { injected: true }),
+        decision: 'deny',
+        reason: planned.reason,
+        ...(planned.detail === undefined ? {} : { detail: planned.detail }),
       });
-    return undefined;
+      return planned;
+    }
+    const injected = planned.secret === undefined ? {} : { injected: true };
+    return { ...planned, auditLine: audit.record({ ...common, decision: 'allow', route: planned.route.name, ...injected }) };
   } catch (error) {
-    return deny(
-      'audit-unavailable',
-      `the decision could not be recorded (${messageOf(error).slice(0, 80)})`,
-      'Free some space on the host.',
-    );
+    if ('reason' in planned) return planned;
+    const hint = 'A person frees some space on the host; `terok doctor` says more.';
+    return { ...deny('audit-unavailable', 'the host cannot record this decision', hint), detail: messageOf(error) };
   }
 }
 

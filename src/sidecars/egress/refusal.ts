@@ -35,6 +35,8 @@ export interface Refusal {
   readonly message: string;
   /** What a person does on the host to allow it */
   readonly hint: string;
+  /** For the audit log alone */
+  readonly detail?: string;
 }
 
 export const REFUSAL_HEADER = 'x-terok-refused';

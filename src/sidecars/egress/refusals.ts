@@ -22,7 +22,7 @@ export class Refusals {
       decision: 'deny',
       ...(target === undefined ? {} : { host: target.name, port: target.port }),
       reason: refusal.reason,
-      detail: detail ?? refusal.message,
+      detail: detail ?? refusal.detail ?? refusal.message,
     });
   }
 
@@ -49,8 +49,17 @@ export class Refusals {
 
   /** Records what ends in a refusal anyway: it stands, also where the log cannot be written. */
   note(event: AuditEvent): void {
+    this.#try(() => this.#audit.record(event));
+  }
+
+  /** Records how something that was allowed ended. */
+  noteEnd(event: AuditEvent): void {
+    this.#try(() => this.#audit.recordLater(event));
+  }
+
+  #try(write: () => unknown): void {
     try {
-      this.#audit.record(event);
+      write();
     } catch (error) {
       process.emitWarning(`The audit log cannot be written: ${messageOf(error)}`);
     }

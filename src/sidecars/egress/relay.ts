@@ -57,6 +57,9 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   #aborted: string | undefined;
   #started = false;
   #finished = false;
+  #status = 0;
+  #bytesUp = 0;
+  #bytesDown = 0;
 
   constructor(response: FrontResponse, options: RelayOptions) {
     this.#response = response;
@@ -65,6 +68,11 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     response.on('drain', () => this.#controller?.resume());
     response.on('close', () => this.#onClose());
     response.on('error', () => this.#onClose());
+  }
+
+  /** What the exchange has moved so far; status 0 before the server answered. */
+  get outcome(): { readonly status: number; readonly bytesUp: number; readonly bytesDown: number } {
+    return { status: this.#status, bytesUp: this.#bytesUp, bytesDown: this.#bytesDown };
   }
 
   abort(reason: string): void {
@@ -80,6 +88,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, statusMessage = ''): void {
     if (status < 200) return;
+    this.#status = status;
     const encoding = headers['content-encoding'];
     if (this.#scrubber !== undefined && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       const refusal = deny(
@@ -98,7 +107,12 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     setImmediate(() => this.#flushHead());
   }
 
+  onBodySent(chunk: Buffer): void {
+    this.#bytesUp += chunk.length;
+  }
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytesDown += chunk.length;
     const bytes = this.#scrubber?.push(chunk) ?? chunk;
     if (bytes.length > 0 && !(this.#response as ServerResponse).write(bytes)) controller.pause();
   }

@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import { type ExchangeContext, type ForwardPlan, planRequest } from './exchange.ts';
+import { type ExchangeContext, planRequest, type RecordedPlan } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
@@ -25,7 +25,7 @@ export interface RequestParts {
 }
 
 interface Prepared {
-  readonly plan: ForwardPlan;
+  readonly plan: RecordedPlan;
   readonly dispatcher: Dispatcher;
 }
 
@@ -82,10 +82,11 @@ export class Requests {
         answerRefusal(request, response, refusal);
       },
     });
-    response.once(
-      'close',
-      this.#register(head, prepared.plan, (reason) => relay.abort(reason)),
-    );
+    const forget = this.#register(head, prepared.plan, (reason) => relay.abort(reason));
+    response.once('close', () => {
+      forget();
+      this.#recordEnd(prepared.plan, relay.outcome);
+    });
     dispatchRequest(prepared.dispatcher, prepared.plan, head.hasBody ? request : null, relay);
   }
 
@@ -103,10 +104,11 @@ export class Requests {
       return;
     }
     if (socket.destroyed) return;
-    socket.once(
-      'close',
-      this.#register(head, prepared.plan, () => socket.destroy()),
-    );
+    const forget = this.#register(head, prepared.plan, () => socket.destroy());
+    socket.once('close', () => {
+      forget();
+      this.#recordEnd(prepared.plan, {});
+    });
     relayUpgrade(socket, rest, { ...prepared, onFailure: (refusal, detail) => refusals.record(origin.target, refusal, detail) });
   }
 
@@ -122,7 +124,12 @@ export class Requests {
     }
   }
 
-  #register(head: RequestHead, { target, route }: ForwardPlan, abort: (reason: string) => void): () => void {
+  #recordEnd({ target, route, auditLine }: RecordedPlan, outcome: Readonly<Record<string, number>>): void {
+    const { name, port } = target;
+    this.#parts.refusals.noteEnd({ kind: 'end', decision: 'allow', of: auditLine, host: name, port, route: route.name, ...outcome });
+  }
+
+  #register(head: RequestHead, { target, route }: RecordedPlan, abort: (reason: string) => void): () => void {
     return this.#parts.connections.addExchange({ ...target, method: head.method, target: head.target }, route, abort);
   }
 }

@@ -2,7 +2,7 @@
  * Scope: denials that the gateway itself decides (names, addresses, floods), written to the audit log at a bounded rate, because a
  * bottle can cause them as fast as it likes. Fail-safe direction: what is not written is counted, and the count is written.
  */
-import type { AuditLog } from '../egress/index.ts';
+import type { AuditEvent } from '../egress/index.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface Denial {
@@ -11,7 +11,9 @@ export interface Denial {
   readonly reason: string;
 }
 
-export type DenialSink = Pick<AuditLog, 'record'>;
+export interface DenialSink {
+  record(event: AuditEvent): unknown;
+}
 
 /** The same denial again within this time is counted, not written. */
 const REPEAT_MS = 60_000;

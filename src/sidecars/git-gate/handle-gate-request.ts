@@ -21,7 +21,7 @@ export interface GateEvent {
 }
 
 export interface GateAudit {
-  record(event: GateEvent): void;
+  record(event: GateEvent): unknown;
 }
 
 const BRANCH = /^refs\/heads\/terok\/[a-z0-9-]+$/;
@@ -98,10 +98,11 @@ function doneEvent(slug: string, wanted: GateRequest, outcome: BackendOutcome): 
 
 function fail(response: ServerResponse, error: unknown, gate: { readonly slug: string }, audit: GateAudit | undefined): void {
   if (response.destroyed && !response.writableFinished) {
-    audit?.record({ kind: 'git', decision: 'deny', slug: gate.slug, reason: 'the bottle went away before the end' });
+    recordDenial(audit, { kind: 'git', decision: 'deny', slug: gate.slug, reason: 'the bottle went away before the end' });
     return;
   }
   const code = isTerokError(error) ? error.code : undefined;
+  if (code === 'DISK_FULL') return refuse(response, { status: 507, reason: 'the disk of the host is full' }, gate, audit, messageOf(error));
   const status = code === 'REFUSED' ? 413 : code === 'TIMEOUT' ? 504 : 502;
   // The agent learns the rule that it broke, not the host's paths
   const reason =
@@ -118,10 +119,19 @@ function refuse(
   audit: GateAudit | undefined,
   detail?: string,
 ): void {
+  recordDenial(audit, { kind: 'git', decision: 'deny', slug: gate.slug, status: refusal.status, reason: detail ?? refusal.reason });
   if (response.headersSent) response.destroy();
   else {
     response.writeHead(refusal.status, { 'content-type': 'text/plain; charset=utf-8', 'x-terok-denied': 'git', connection: 'close' });
     response.end(`terok: ${refusal.reason}\n`);
   }
-  audit?.record({ kind: 'git', decision: 'deny', slug: gate.slug, status: refusal.status, reason: detail ?? refusal.reason });
+}
+
+/** A refusal stands, also where the log cannot be written. */
+function recordDenial(audit: GateAudit | undefined, event: GateEvent): void {
+  try {
+    audit?.record(event);
+  } catch (error) {
+    process.emitWarning(messageOf(error));
+  }
 }
