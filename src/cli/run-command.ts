@@ -1,4 +1,4 @@
-import { isTerokError, messageOf, TerokError } from '../core/errors.ts';
+import { isTerokError, messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
 import type { CommandName } from './command-table.ts';
 import type { CommandContext } from './context.ts';
 import { escapeText } from './escape.ts';
@@ -32,10 +32,16 @@ export async function runCommand(argv: readonly string[], process: NodeJS.Proces
 }
 
 function explain(error: unknown): TerokError {
-  return error instanceof Error && error.name === 'AbortError'
-    ? new TerokError('CANCELLED', 'The command was stopped.', { cause: error })
-    : new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint: UNEXPECTED });
+  if (error instanceof Error && error.name === 'AbortError')
+    return new TerokError('CANCELLED', 'The command was stopped.', { cause: error });
+  const hint = OF_A_DIRECTORY.includes(systemCodeOf(error) ?? '')
+    ? 'Repair that path; `terok doctor` looks at the directories of terok.'
+    : UNEXPECTED;
+  return new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint });
 }
+
+/** System codes that tell of a directory which terok cannot use. */
+const OF_A_DIRECTORY = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ELOOP'];
 
 const UNEXPECTED = 'terok did not expect this; run the command again with `--debug` and report what it prints.';
 

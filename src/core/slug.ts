@@ -12,5 +12,6 @@ export function parseSlug(text: string): string {
   throw new TerokError(
     'USAGE',
     `A task name is lower-case letters, digits and single hyphens, starts with a letter and has at most ${MAX_SLUG_LENGTH} characters; got \`${text}\`.`,
+    { hint: 'For example `fix-login`.' },
   );
 }

@@ -28,12 +28,6 @@ const MEANINGS: readonly Meaning[] = [
     hint: 'Build it with `terok image build`.',
   },
   {
-    pattern: /invalid reference format|parsing reference/i,
-    code: 'INVALID_CONFIG',
-    message: 'That is not an image reference',
-    hint: 'Write it as `registry/name:tag`, `localhost/name:tag` or `sha256:…`.',
-  },
-  {
     pattern: /no container with (name or )?ID|no such (container|object)|no container found/i,
     code: 'NOT_FOUND',
     message: 'The container does not exist',

@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { BuildImageOptions, CallOptions, ImageStore, RunResult, StoredImage } from '../../core/index.ts';
 import { TerokError } from '../../core/index.ts';
 import { classifyFailure } from './failure.ts';
+import { assertImageReference } from './image-reference.ts';
 import { parseImages } from './inspect.ts';
 import { forEachLine, LastLines } from './lines.ts';
 import type { PodmanHost } from './podman-host.ts';
@@ -60,6 +61,7 @@ function cancel(options: CallOptions | undefined): CallOptions {
 }
 
 async function inspectImage(host: PodmanHost, reference: string, options?: CallOptions): Promise<StoredImage | undefined> {
+  assertImageReference(reference);
   const result = await host.run(['image', 'inspect', reference], cancel(options));
   if (result.exitCode === 0) return parseImages(result.stdout.toString('utf8'))[0]?.image;
   return isMissing(result) ? undefined : fail(`look for the image \`${reference}\``, result);

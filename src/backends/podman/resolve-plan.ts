@@ -6,10 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
-import type { PodmanHost } from '../oci/index.ts';
+import { assertImageReference, type PodmanHost } from '../oci/index.ts';
 
-const IMAGE_REFERENCE =
-  /^(?:[a-z0-9]+(?:[._-][a-z0-9]+)*(?::\d{1,5})?\/)*[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?$|^sha256:[0-9a-f]{64}$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_VALUE_BYTES = 128 * 1024;
 
@@ -18,7 +16,7 @@ const SMALLEST = { memoryMiB: 16, cpus: 0.01, pids: 16, files: 64 } as const;
 
 export function resolvePlan(spec: BottleSpec, host: PodmanHost, paths: TerokPaths, backend: string): BottlePlan {
   const slug = parseSlug(spec.slug);
-  assertImage(spec.image);
+  assertImageReference(spec.image);
   assertEnvironment(spec.env);
   assertLimits(spec);
   return {
@@ -55,13 +53,6 @@ function resolveMissingLimits(spec: BottleSpec, host: PodmanHost): readonly Limi
       hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`${refused.map((limit) => `--allow-unenforced ${limit}`).join(' ')}\`, or \`unenforcedLimits: [${refused.join(', ')}]\` in the configuration.`,
     },
   );
-}
-
-function assertImage(image: string): void {
-  if (IMAGE_REFERENCE.test(image)) return;
-  throw new TerokError('INVALID_CONFIG', `\`${image.slice(0, 200)}\` is not an image reference.`, {
-    hint: 'Write it as `registry/name:tag`, `localhost/name:tag` or `sha256:…`.',
-  });
 }
 
 function assertEnvironment(env: Readonly<Record<string, string>>): void {
