@@ -39,7 +39,7 @@ async function load<T>(
   options: { readonly links: boolean },
 ): Promise<LoadedConfig<T>> {
   const text = await readCapped(file, options.links);
-  return { file, exists: text !== undefined, value: parseConfig(text ?? '', file, schema) };
+  return { file, exists: text !== undefined, value: text === undefined ? schema.parse({}) : parseConfig(text, file, schema) };
 }
 
 /** Undefined where the file does not exist. Never blocks on a pipe or device, never reads more than a configuration file may have. */

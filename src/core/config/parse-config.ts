@@ -1,4 +1,6 @@
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
+import type { Document, LineCounter, Node } from 'yaml';
 import type { z } from 'zod';
 import { TerokError } from '../errors.ts';
 
@@ -7,6 +9,9 @@ export const MAX_CONFIG_BYTES = 256 * 1024;
 
 /** Aliases can make a small text expand into a huge value; a handful is all that a hand-written file uses. */
 const MAX_ALIASES = 50;
+
+/** Loaded with the first file that exists: it has 72 modules, and most directories have no configuration. */
+const yaml = (): typeof Yaml => createRequire(import.meta.url)('yaml') as typeof Yaml;
 
 /**
  * Parses YAML and checks it. Every error is INVALID_CONFIG and gives file, line, column, the rule and the value that broke it.
@@ -22,8 +27,8 @@ export function parseConfig<T>(text: string, file: string, schema: z.ZodType<T>)
       },
     );
   }
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const lines = new (yaml().LineCounter)();
+  const document = yaml().parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [syntaxError] = document.errors;
   if (syntaxError !== undefined) throw invalid(file, lines.linePos(syntaxError.pos[0]), `not valid YAML: ${syntaxError.message}`);
   const parsed = schema.safeParse(toPlain(document, file) ?? {});
@@ -69,7 +74,7 @@ function describeIssue(document: Document, issue: z.core.$ZodIssue): string {
 function seen(document: Document, issue: z.core.$ZodIssue): string {
   if (issue.path[0] === 'env' || issue.path.includes('inject') || issue.code === 'invalid_key') return '';
   const node = nodeAt(document, issue.path);
-  if (!isScalar(node)) return '';
+  if (!yaml().isScalar(node)) return '';
   const text = JSON.stringify(node.value) ?? 'nothing';
   return `; got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
 }
@@ -95,6 +100,7 @@ function nodeAt(document: Document, path: readonly PropertyKey[]): Node | undefi
 }
 
 function keyOffset(map: Node | undefined, key: string): number | undefined {
+  const { isMap, isScalar } = yaml();
   if (!isMap(map)) return undefined;
   const pair = map.items.find((item) => isScalar(item.key) && String(item.key.value) === key);
   return isScalar(pair?.key) ? pair.key.range?.[0] : undefined;

@@ -60,7 +60,11 @@ export function taskRepository(gate: string, slug: string): string {
 }
 
 export function taskRef(slug: string): string {
-  return `refs/heads/terok/${parseSlug(slug)}`;
+  return `refs/heads/${taskBranch(slug)}`;
+}
+
+function taskBranch(slug: string): string {
+  return `terok/${parseSlug(slug)}`;
 }
 
 /** The commit of a task's branch where git keeps it in a file of its own, which is read without starting git. */
@@ -83,9 +87,19 @@ export async function isGitSource(source: string): Promise<boolean> {
   return (await ignoreCodes(['ENOENT', 'ENOTDIR'], () => lstat(path.join(source, '.git')))) !== undefined;
 }
 
-export async function objectFormatOf(source: string): Promise<ObjectFormat> {
-  if (!(await isGitSource(source))) return 'sha1';
-  return (await gitText(source, ['rev-parse', '--show-object-format'])) === 'sha256' ? 'sha256' : 'sha1';
+async function objectFormatOf(source: string): Promise<ObjectFormat> {
+  return (await isGitSource(source)) ? (await sourceFacts(source)).format : 'sha1';
+}
+
+export interface SourceFacts {
+  readonly format: ObjectFormat;
+  readonly shallow: boolean;
+}
+
+/** What git says of a repository of the user as a whole. */
+export async function sourceFacts(source: string): Promise<SourceFacts> {
+  const [format, shallow] = (await gitText(source, ['rev-parse', '--show-object-format', '--is-shallow-repository'])).split('\n');
+  return { format: format === 'sha256' ? 'sha256' : 'sha1', shallow: shallow === 'true' };
 }
 
 export interface TaskRepositoryContent {
@@ -139,17 +153,16 @@ async function setTaskRefs(repository: string, { slug, baseCommit, refs }: TaskR
   const all = { ...refs, [BASE_REF]: baseCommit, [taskRef(slug)]: baseCommit };
   const lines = Object.entries(all).map(([ref, id]) => `update ${ref} ${id}\n`);
   await git(repository, ['update-ref', '--no-deref', '--stdin'], { input: `start\n${lines.join('')}prepare\ncommit\n` });
-  await git(repository, ['symbolic-ref', 'HEAD', taskRef(slug)]);
 }
 
 async function copyShallow(gate: string, repository: string): Promise<void> {
   await ignoreCodes(['ENOENT'], () => copyFile(path.join(storeOf(gate), 'shallow'), path.join(repository, 'shallow')));
 }
 
-async function initBare(parent: string, format: ObjectFormat): Promise<string> {
+async function initBare(parent: string, format: ObjectFormat, branch = 'main'): Promise<string> {
   const staged = await mkdtemp(path.join(parent, '.new-'));
   try {
-    await git(staged, ['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, '--initial-branch=main', '.']);
+    await git(staged, ['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, `--initial-branch=${branch}`, '.']);
     await writeFile(path.join(staged, 'config'), BARE_REPOSITORY_CONFIG[format]);
     await makePrivateDir(path.join(staged, 'objects/info'));
     return staged;

@@ -1,30 +1,31 @@
-import { messageOf } from '../../core/index.ts';
+import { messageOf, type ObjectFormat } from '../../core/index.ts';
 import { readDirtyState } from './dirty-state.ts';
-import { objectFormatOf } from './gate.ts';
-import { git, gitText, splitNul } from './git.ts';
+import { git, splitNul } from './git.ts';
 
 interface Import {
-  readonly source: string;
   readonly store: string;
   readonly commit: string;
+  readonly shallow: boolean;
+  /** What `dirtyNote` said */
+  readonly dirty: string | undefined;
 }
 
 /** What a clone of `commit` lacks of what the user sees in the directory, one sentence each. */
-export async function describeLosses({ source, store, commit }: Import): Promise<string[]> {
+export async function describeLosses({ store, commit, shallow, dirty }: Import): Promise<string[]> {
   const files = splitNul((await git(store, ['ls-tree', '-r', '-z', '--full-tree', commit])).stdout).map(parseTreeLine);
   const submodules = files.filter(({ mode }) => mode === '160000').length;
-  const notes = [await dirtyNote(source)];
+  const notes = [dirty];
   if (submodules > 0)
     notes.push(`${count(submodules, 'submodule')} of the repository ${submodules === 1 ? 'is' : 'are'} empty in the clone.`);
   if (await usesLfs(store, files)) notes.push('Files of Git LFS are pointers in the clone; their contents are not copied.');
-  if ((await gitText(source, ['rev-parse', '--is-shallow-repository'])) === 'true')
-    notes.push('The repository is shallow: the clone ends where its history ends.');
+  if (shallow) notes.push('The repository is shallow: the clone ends where its history ends.');
   return notes.filter((note) => note !== undefined);
 }
 
-async function dirtyNote(source: string): Promise<string | undefined> {
+/** What of the user's work is in no commit; never an error. */
+export async function dirtyNote(source: string, format: ObjectFormat): Promise<string | undefined> {
   try {
-    const { changed, untracked } = await readDirtyState(source, await objectFormatOf(source));
+    const { changed, untracked } = await readDirtyState(source, format);
     const parts = [
       changed > 0 ? `${count(changed, 'changed file')}` : '',
       untracked > 0 ? `${count(untracked, 'untracked file')}` : '',

@@ -5,10 +5,10 @@
  */
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { ignoreCodes, type ObjectFormat, TerokError } from '../../core/index.ts';
-import { BASE_REF, ensureTaskRepository, gateFormat, isGitSource, knownBase, objectFormatOf, storeOf, taskRef } from './gate.ts';
+import { ignoreCodes, type ObjectFormat, settleAll, TerokError } from '../../core/index.ts';
+import { ensureTaskRepository, gateFormat, isGitSource, knownBase, type SourceFacts, sourceFacts, storeOf, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
-import { describeLosses } from './import-notes.ts';
+import { describeLosses, dirtyNote } from './import-notes.ts';
 
 export interface ImportRequest {
   /** Directory of the gate, from `ensureGate` */
@@ -45,22 +45,23 @@ const UPLOAD_PACK =
 export async function importSource(request: ImportRequest): Promise<ImportResult> {
   const { gate, source, slug } = request;
   if (!(await isGitSource(source))) return { kind: 'directory' };
-  await assertSameFormat(gate, source);
-  const head = await resolveRevision(source, 'HEAD^{commit}');
+  const [facts, head, branch, known] = await settleAll([
+    sourceFacts(source),
+    resolveRevision(source, 'HEAD^{commit}'),
+    branchName(source, slug),
+    knownBase(gate, slug),
+  ]);
+  assertSameFormat(gate, source, facts);
   if (head === undefined) throw await noCommit(source);
-  const branch = await branchName(source, slug);
-  const refs = await refsToCopy(source, { branch, further: request.branches ?? [], slug });
-  const known = await knownBase(gate, slug);
-  if (known === undefined) await fetchIntoStore(request, refs);
-  const content = {
-    slug,
-    branch,
-    baseCommit: known ?? (await importedCommit(gate, `${importPrefix(slug)}${branch}`)),
-    refs: await visibleRefs(gate, slug),
-  };
-  const repository = await ensureTaskRepository(gate, content);
-  const baseCommit = (await resolveRevision(repository, BASE_REF)) ?? content.baseCommit;
-  const notes = await describeLosses({ source, store: storeOf(gate), commit: baseCommit });
+  const dirty = dirtyNote(source, facts.format);
+  if (known === undefined) {
+    const wanted = await refsToCopy(source, { branch, further: request.branches ?? [], slug });
+    await fetchIntoStore(request, wanted, facts);
+  }
+  const refs = await visibleRefs(gate, slug);
+  const baseCommit = known ?? importedCommit(refs, branch);
+  const repository = await ensureTaskRepository(gate, { slug, branch, baseCommit, refs });
+  const notes = await describeLosses({ store: storeOf(gate), commit: baseCommit, shallow: facts.shallow, dirty: await dirty });
   return { kind: 'git', repository, writableRef: taskRef(slug), branch, baseCommit, objectFormat: gateFormat(gate), notes };
 }
 
@@ -68,8 +69,7 @@ function importPrefix(slug: string): string {
   return `refs/terok/import/${slug}/`;
 }
 
-async function assertSameFormat(gate: string, source: string): Promise<void> {
-  const format = await objectFormatOf(source);
+function assertSameFormat(gate: string, source: string, { format }: SourceFacts): void {
   if (format === gateFormat(gate)) return;
   throw new TerokError('GIT_FAILED', `The repository \`${source}\` uses ${format}, its gate ${gateFormat(gate)}.`, {
     hint: 'Make the gate with `ensureGate(projectDataDir, source)`.',
@@ -126,10 +126,13 @@ async function defaultBranch(source: string): Promise<string | undefined> {
   return undefined;
 }
 
-async function fetchIntoStore({ gate, source, slug, signal }: ImportRequest, refs: Map<string, string>): Promise<void> {
+async function fetchIntoStore(
+  { gate, source, slug, signal }: ImportRequest,
+  refs: Map<string, string>,
+  { shallow }: SourceFacts,
+): Promise<void> {
   const store = storeOf(gate);
   const shallowStore = (await ignoreCodes(['ENOENT'], () => lstat(path.join(store, 'shallow')))) !== undefined;
-  const shallowSource = (await gitText(source, ['rev-parse', '--is-shallow-repository'])) === 'true';
   const args = [
     'fetch',
     '--quiet',
@@ -140,7 +143,7 @@ async function fetchIntoStore({ gate, source, slug, signal }: ImportRequest, ref
     '--force',
     `--upload-pack=${UPLOAD_PACK}`,
   ];
-  const depth = shallowSource ? ['--update-shallow'] : shallowStore ? ['--unshallow'] : [];
+  const depth = shallow ? ['--update-shallow'] : shallowStore ? ['--unshallow'] : [];
   const refspecs = [...refs].map(([ref, branch]) => `+${ref}:${importPrefix(slug)}${branch}`);
   // What the user's own repository holds is taken as it is; old histories often break a rule of fsck
   const settings = { 'fetch.fsckObjects': 'false', 'transfer.fsckObjects': 'false' };
@@ -154,10 +157,10 @@ async function dropImport(gate: string, slug: string): Promise<void> {
   if (refs.length > 0) await git(storeOf(gate), ['update-ref', '--stdin'], { input: refs.map((ref) => `delete ${ref}\n`).join('') });
 }
 
-async function importedCommit(gate: string, ref: string): Promise<string> {
-  const id = await resolveRevision(storeOf(gate), `${ref}^{commit}`);
+function importedCommit(refs: Readonly<Record<string, string>>, branch: string): string {
+  const id = refs[`refs/heads/${branch}`];
   if (id !== undefined) return id;
-  throw new TerokError('GIT_FAILED', `The ref \`${ref}\` did not arrive in the gate.`, { hint: 'Run the command again.' });
+  throw new TerokError('GIT_FAILED', `The branch \`${branch}\` did not arrive in the gate.`, { hint: 'Run the command again.' });
 }
 
 async function visibleRefs(gate: string, slug: string): Promise<Record<string, string>> {
