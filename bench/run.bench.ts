@@ -1,9 +1,8 @@
 /**
- * `terok run DIR -- true` against a bare `podman run` of the same image, taking turns in one run; prints JSON and keeps it.
+ * `terok run DIR -- true` against a bare `podman run` of the same image, taking turns in one run; prints JSON.
  * Usage: node bench/run.bench.ts [rounds]; needs a build (`npm run build`).
  */
 import { spawnSync } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createPodmanHost, type PodmanHost } from '../src/backends/oci/index.ts';
 import { sampleRepository, type TerokCli, terokCli } from '../tests/support/terok-cli.ts';
@@ -54,25 +53,22 @@ const result = {
   stagesMs: stages,
   samples: { podmanMs: podman, terokMs: terok },
 };
-const text = `${JSON.stringify(result, null, 2)}\n`;
-await mkdir(path.join(import.meta.dirname, 'results'), { recursive: true });
-await writeFile(path.join(import.meta.dirname, 'results/run.json'), text);
-process.stdout.write(text);
+process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 
 function runTerok(directory: string): { readonly ms: number; readonly outcome: Outcome } {
   const begin = performance.now();
   const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, 'run', directory, '--json', '--', 'true'], { env: cli.env });
   const ms = round(performance.now() - begin);
-  if (status !== 0) throw new Error(`terok run ended with ${status}: ${stderr}`);
+  if (status !== 0) throw new Error(`terok run ended with ${status}: ${stderr.toString()}`);
   return { ms, outcome: JSON.parse(stdout.toString('utf8')) as Outcome };
 }
 
 function runPodman({ launcher, binary, env }: PodmanHost, reference: string): number {
-  const [file = binary, ...args] = [...launcher, binary, 'run', '--rm', '--network', 'none', '--pull=never', reference, 'true'];
+  const [file, ...args] = [...launcher, binary, 'run', '--rm', '--network', 'none', '--pull=never', reference, 'true'];
   const begin = performance.now();
   const { status, stderr } = spawnSync(file, args, { cwd: '/', env });
   const ms = round(performance.now() - begin);
-  if (status !== 0) throw new Error(`podman run ended with ${status}: ${stderr}`);
+  if (status !== 0) throw new Error(`podman run ended with ${status}: ${stderr.toString()}`);
   return ms;
 }
 
