@@ -1,6 +1,15 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, type SeedFile, settleAll, TerokError } from '../core/index.ts';
+import {
+  type Bottle,
+  type BottlePlan,
+  bottleDirs,
+  type ExitStatus,
+  loadCertificateBuilder,
+  type SeedFile,
+  settleAll,
+  TerokError,
+} from '../core/index.ts';
 import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
@@ -83,6 +92,8 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   ]);
   const spec = await specify(context, request, { project, settings: config.settings, workload });
   const backend = await context.backend(backendName);
+  // what the bottle's certificate authority needs loads while the image is looked for; a failure shows when it is used
+  loadCertificateBuilder().catch(() => undefined);
   const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
   const slug = await reserve(context, request, { project, workload, backend: backendName, image });
   try {

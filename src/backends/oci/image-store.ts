@@ -2,6 +2,7 @@ import path from 'node:path';
 import type { BuildImageOptions, CallOptions, ImageStore, RunResult, StoredImage } from '../../core/index.ts';
 import { TerokError } from '../../core/index.ts';
 import { classifyFailure } from './failure.ts';
+import { describeImage, isMissing } from './image-description.ts';
 import { assertImageReference } from './image-reference.ts';
 import { parseImages } from './inspect.ts';
 import { forEachLine, LastLines } from './lines.ts';
@@ -62,18 +63,12 @@ function cancel(options: CallOptions | undefined): CallOptions {
 
 async function inspectImage(host: PodmanHost, reference: string, options?: CallOptions): Promise<StoredImage | undefined> {
   assertImageReference(reference);
-  const result = await host.run(['image', 'inspect', reference], cancel(options));
-  if (result.exitCode === 0) return parseImages(result.stdout.toString('utf8'))[0]?.image;
-  return isMissing(result) ? undefined : fail(`look for the image \`${reference}\``, result);
+  return (await describeImage(host, reference, cancel(options)))?.image;
 }
 
 async function removeImage(host: PodmanHost, reference: string, options?: CallOptions): Promise<void> {
   const result = await host.run(['rmi', reference], cancel(options));
   if (result.exitCode !== 0 && !isMissing(result)) fail(`remove the image \`${reference}\``, result);
-}
-
-function isMissing(result: RunResult): boolean {
-  return /image not known|no such image|unable to find a name and tag match/i.test(result.stderr.toString('utf8'));
 }
 
 function fail(action: string, result: RunResult): never {

@@ -2,6 +2,7 @@ export { ApiService } from './api-service.ts';
 export { releaseCgroupNamespace } from './cgroup-namespace.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';
+export { describeImageAgain } from './image-description.ts';
 export { assertImageReference } from './image-reference.ts';
 export { createImageStore } from './image-store.ts';
 export {
@@ -10,7 +11,6 @@ export {
   LABELS,
   parseContainer,
   parseContainerList,
-  parseImages,
   parsePodmanJson,
   toStatus,
 } from './inspect.ts';

@@ -5,7 +5,7 @@
  * Fail-safe direction: a key with a prefix that a runtime acts on is refused whatever its value.
  */
 import { type StoredImage, TerokError } from '../../core/index.ts';
-import { type ImageDescription, type PodmanHost, parseImages } from '../oci/index.ts';
+import { describeImageAgain, type ImageDescription, type PodmanHost } from '../oci/index.ts';
 
 const ACTING_PREFIXES = [
   'io.podman.annotations.',
@@ -17,13 +17,13 @@ const ACTING_PREFIXES = [
   'io.kubernetes.cri-o.',
 ];
 
-/** Returns the image, or throws IMAGE_UNAVAILABLE where it does not exist here and REFUSED where it must not be run. */
+/** Returns the image; the caller compares its id with the container's. Throws IMAGE_UNAVAILABLE where it does not exist here, REFUSED where it must not be run. */
 export async function requireSafeImage(
   host: PodmanHost,
   reference: string,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<ImageDescription> {
-  const [description] = parseImages(await host.call(`find the image \`${reference}\``, ['image', 'inspect', reference], options));
+  const description = await describeImageAgain(host, reference, options);
   if (description === undefined)
     throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist here.`, {
       hint: 'Build it with `terok image build`.',

@@ -1,0 +1,36 @@
+import type { CallOptions, RunResult } from '../../core/index.ts';
+import { classifyFailure } from './failure.ts';
+import { type ImageDescription, parseImages } from './inspect.ts';
+import type { PodmanHost } from './podman-host.ts';
+
+/** From looking whether an image is there to making a container of it. */
+const FRESH_MS = 10_000;
+
+const answers = new WeakMap<PodmanHost, Map<string, { readonly at: number; readonly description: ImageDescription }>>();
+
+/** What Podman says of an image; undefined where it does not exist here. */
+export async function describeImage(host: PodmanHost, reference: string, options: CallOptions = {}): Promise<ImageDescription | undefined> {
+  const result = await host.run(['image', 'inspect', reference], options);
+  const description = result.exitCode === 0 ? parseImages(result.stdout.toString('utf8'))[0] : undefined;
+  if (result.exitCode !== 0 && !isMissing(result))
+    throw classifyFailure(`look for the image \`${reference}\``, result.stderr.toString('utf8'), { exitCode: result.exitCode });
+  if (description !== undefined) {
+    const known = answers.get(host) ?? new Map();
+    answers.set(host, known.set(reference, { at: performance.now(), description }));
+  }
+  return description;
+}
+
+/** As `describeImage`, or its last answer where that was just now: the caller must compare the image's id with what it then uses. */
+export async function describeImageAgain(
+  host: PodmanHost,
+  reference: string,
+  options: CallOptions = {},
+): Promise<ImageDescription | undefined> {
+  const last = answers.get(host)?.get(reference);
+  return last !== undefined && performance.now() - last.at < FRESH_MS ? last.description : await describeImage(host, reference, options);
+}
+
+export function isMissing(result: RunResult): boolean {
+  return /image not known|no such image|unable to find a name and tag match/i.test(result.stderr.toString('utf8'));
+}
