@@ -6,6 +6,7 @@
  * Fail-safe direction: a namespace that is not known to be complete is not used.
  */
 import { open, stat, statfs } from 'node:fs/promises';
+import { cpus } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
 import { ignoreCodes, makePrivateDir, readStateFile, run, runOrThrow, withLock, writeStateFile } from '../../core/index.ts';
@@ -53,8 +54,20 @@ async function makeNamespace(dir: string, file: string): Promise<void> {
   await runOrThrow(['mount', '--bind', dir, dir]);
   await runOrThrow(['mount', '--make-private', dir]);
   await (await open(file, 'a', 0o400)).close();
-  await runOrThrow(['unshare', `--mount=${file}`, 'umount', HYBRID_CGROUP_MOUNT]);
+  await unshareMounts(file);
   await writeStateFile(markerOf(file), { inode: (await stat(file)).ino });
+}
+
+/**
+ * The kernel binds only namespaces that are younger than the current one. Since Linux 6.18 it tells their age by numbers that each
+ * processor hands out by itself, so that what is made on one processor can look older than what another one made before.
+ */
+async function unshareMounts(file: string): Promise<void> {
+  const argv = ['unshare', `--mount=${file}`, 'umount', HYBRID_CGROUP_MOUNT];
+  for (const processor of cpus().keys()) {
+    if ((await run(['taskset', '--cpu-list', String(processor), ...argv])).exitCode === 0) return;
+  }
+  await runOrThrow(argv);
 }
 
 /** Mounts can be stacked by crashed attempts; the bound keeps a mount that cannot go from hanging us. */
