@@ -15,7 +15,8 @@ identify() {
 `;
 
 /**
- * `holder.sh start DIR` makes a network namespace with nothing but loopback and the AnyIP block, and a process that keeps it.
+ * `holder.sh start DIR` makes a network namespace with nothing but loopback and the AnyIP block, and a process that keeps it. Without an
+ * address beside 127.0.0.1 the C library takes the namespace for one without IPv4 and resolves nothing for who asks for that alone.
  * The process records itself, so a caller that is killed meanwhile leaves no namespace that nobody knows; the record is a
  * hard link, so of two holders that start at once only the first stays.
  */
@@ -31,6 +32,7 @@ if [ "$1" = start ]; then
 fi
 ip -batch - <<EOF
 link set lo up
+addr add 198.18.0.1/32 dev lo
 route add local 198.18.0.0/15 dev lo
 EOF
 identify >"$dir/holder.$$"
