@@ -3,13 +3,17 @@ import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { openChannel } from '../src/exec-channel/index.ts';
-import { startTestBottle, whyNoTestBottle } from '../tests/integration/exec-channel-bottle.ts';
+import { setup } from '../tests/support/global-setup.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 200);
 const PODMAN_ROUNDS = 20;
 const BIG_BYTES = 1024 ** 3;
 const MIB = 1024 ** 2;
 
+const tearDown = await setup();
+await using _home = { [Symbol.asyncDispose]: async () => await tearDown?.() };
+// it takes the name of the image from the environment that `setup` made
+const { startTestBottle, whyNoTestBottle } = await import('../tests/integration/exec-channel-bottle.ts');
 const reason = await whyNoTestBottle();
 if (reason !== undefined) {
   console.error(`The benchmark cannot run here: ${reason}`);
