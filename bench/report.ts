@@ -114,8 +114,9 @@ ${lines.join('\n')}
 
 function machine(name: string, figures: Figures): string {
   const found = (figures.machine ?? {}) as Figures;
+  const word = (value: unknown): string => (typeof value === 'string' ? value : '');
   const load = (value: unknown): string => (Array.isArray(value) ? text(value[0] as number) : '');
-  return `| ${name} | ${String(found.date ?? '').slice(0, 10)} | ${text(found.cpus as number)} | ${load(found.load)} | ${load(found.loadAfter)} | ${String(found.node ?? '')} |`;
+  return `| ${name} | ${word(found.date).slice(0, 10)} | ${text(found.cpus as number)} | ${load(found.load)} | ${load(found.loadAfter)} | ${word(found.node)} |`;
 }
 
 function rowOf(value: number | undefined, what: string, goal: string, measured: string, isMet?: (value: number) => boolean): Row[] {

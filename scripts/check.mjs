@@ -7,19 +7,22 @@ import { ROOT, reportFailure, setUp } from './setup.mjs';
 const generators = readdirSync(path.join(ROOT, 'scripts')).filter((name) => /^generate-.*\.mjs$/.test(name));
 
 const CHECKS = [
-  ['format', ['biome', 'ci', '.']],
-  ['types', ['tsc', '-p', 'tsconfig.json']],
-  ['lint', ['oxlint', '--deny-warnings', '.']],
-  ['layers', ['node', '--disable-warning=ExperimentalWarning', 'scripts/check-layers.mjs']],
-  ['unused code', ['knip', '--no-progress']],
-  ['lock file', ['node', 'scripts/complete-lock.mjs', '--check']],
-  ...generators.map((name) => [`fresh: ${name.slice('generate-'.length, -'.mjs'.length)}`, ['node', `scripts/${name}`, '--check']]),
+  { name: 'format', argv: ['biome', 'ci', '.'] },
+  { name: 'types', argv: ['tsc', '-p', 'tsconfig.json'] },
+  { name: 'lint', argv: ['oxlint', '--deny-warnings', '.'] },
+  { name: 'layers', argv: ['node', '--disable-warning=ExperimentalWarning', 'scripts/check-layers.mjs'] },
+  { name: 'unused code', argv: ['knip', '--no-progress'] },
+  { name: 'lock file', argv: ['node', 'scripts/complete-lock.mjs', '--check'] },
+  ...generators.map((name) => ({
+    name: `fresh: ${name.slice('generate-'.length, -'.mjs'.length)}`,
+    argv: ['node', `scripts/${name}`, '--check'],
+  })),
 ];
 
 try {
   await setUp();
   const results = [];
-  for (const [name, argv] of CHECKS) {
+  for (const { name, argv } of CHECKS) {
     const begin = performance.now();
     const { status, text } = await runCaptured(argv);
     if (status !== 0) console.log(`--- ${name}: ${argv.join(' ')}\n${text.trim()}\n`);

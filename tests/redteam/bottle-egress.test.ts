@@ -86,7 +86,7 @@ async function curl(from: Bottle, url: string, ...args: string[]): Promise<Answe
   const { status, stdout, stderr } = await from.exec(argv, { timeoutMs: 20_000 });
   const [, code = '0', connect = '0'] = /\n(\d+) (\d+)$/.exec(stdout.toString()) ?? [];
   const exitCode = status.kind === 'exited' ? status.code : -1;
-  return { exitCode, status: Number(code) || Number(connect), text: `${stdout}${stderr}` };
+  return { exitCode, status: Number(code) || Number(connect), text: stdout.toString() + stderr.toString() };
 }
 
 const url = (rest = '/v1/x', scheme = 'https'): string => `${scheme}://${HOST_LOOPBACK_NAME}:${ports.api}${rest}`;

@@ -6,7 +6,12 @@ import type { PodmanHost } from './podman-host.ts';
 /** From looking whether an image is there to making a container of it. */
 const FRESH_MS = 10_000;
 
-const answers = new WeakMap<PodmanHost, Map<string, { readonly at: number; readonly description: ImageDescription }>>();
+interface Answer {
+  readonly at: number;
+  readonly description: ImageDescription;
+}
+
+const answers = new WeakMap<PodmanHost, Map<string, Answer>>();
 
 /** What Podman says of an image; undefined where it does not exist here. */
 export async function describeImage(host: PodmanHost, reference: string, options: CallOptions = {}): Promise<ImageDescription | undefined> {
@@ -15,7 +20,7 @@ export async function describeImage(host: PodmanHost, reference: string, options
   if (result.exitCode !== 0 && !isMissing(result))
     throw classifyFailure(`look for the image \`${reference}\``, result.stderr.toString('utf8'), { exitCode: result.exitCode });
   if (description !== undefined) {
-    const known = answers.get(host) ?? new Map();
+    const known = answers.get(host) ?? new Map<string, Answer>();
     answers.set(host, known.set(reference, { at: performance.now(), description }));
   }
   return description;
