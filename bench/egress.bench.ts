@@ -1,5 +1,6 @@
 /**
- * Speed and memory of the egress side: requests through `inspect` against the same requests made directly, in one run.
+ * Speed and memory of the egress side: requests through `inspect` against the same requests made directly, and through a relay written
+ * by hand without any decision, in one run. Needs the built code (`npm run build`).
  * Usage: node bench/egress.bench.ts [seconds]; prints JSON.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -10,12 +11,16 @@ import https from 'node:https';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
-import { issuerOf, loadCertificateBuilder } from '../src/core/index.ts';
+import { type BottleCa, issuerOf, loadCertificateBuilder } from '../src/core/index.ts';
 import { mintBottleCa } from '../src/core/resolve/index.ts';
+import { GATEWAY_ENV, GATEWAY_FLAGS } from '../src/sidecars/gateway/keeper.ts';
 
 const NAME = 'bench.test.example';
 const PHANTOM = 'phantom-token-of-the-bench';
+/** After this long without traffic memory counts as at rest again. */
+const QUIET_MS = 15_000;
 const BULK_BYTES = 200 * 1_000_000;
 const seconds = Number(process.argv[2] ?? 5);
 
@@ -45,9 +50,12 @@ async function measure(): Promise<Record<string, unknown>> {
   await writeFile(`${dir}/config.json`, JSON.stringify({ dir, name: NAME, upstreamPort: direct.port }));
   const gateway = await start('gateway');
   const inspect: Side = { port: gateway.first.port ?? 0, ca: readFileSync(`${dir}/ca.pem`, 'utf8') };
+  const relay = await start('relay');
+  const byHand: Side = { port: relay.first.port ?? 0, ca: inspect.ca };
   const rate: Record<string, unknown> = {};
   for (const connections of [1, 16]) {
     rate[`direct${connections}`] = await requests(direct, connections, direct.port);
+    rate[`relay${connections}`] = await requests(byHand, connections, direct.port);
     const before = await usage(gateway.helper);
     const inspected = await requests(inspect, connections, direct.port);
     const after = await usage(gateway.helper);
@@ -56,6 +64,7 @@ async function measure(): Promise<Record<string, unknown>> {
       cpuMicrosPerRequest: Math.round((after.cpuMicros - before.cpuMicros) / inspected.total),
     };
   }
+  rate.relayHttp2x16 = await requests(byHand, 16, direct.port, true);
   rate.inspectHttp2x16 = await requests(inspect, 16, direct.port, true);
   const bulk = {
     downDirectS: await download(direct, direct.port),
@@ -65,11 +74,16 @@ async function measure(): Promise<Record<string, unknown>> {
   };
   const events = { direct: await firstEvent(direct, direct.port), inspect: await firstEvent(inspect, direct.port) };
   const { rssMiB } = await usage(gateway.helper);
+  const { rssMiB: relayRssMiB } = await usage(relay.helper);
+  await sleep(QUIET_MS);
+  const { rssMiB: rssQuietMiB } = await usage(gateway.helper);
   return {
     machine: { cpus: cpus().length, node: process.version, load: loadavg() },
     seconds,
     rssAtRestMiB: gateway.first.rssMiB,
     rssAfterMiB: rssMiB,
+    rssQuietMiB,
+    relayRssAfterMiB: relayRssMiB,
     rate,
     bulk,
     events,
@@ -181,9 +195,15 @@ function headersFor(port: number): Record<string, string> {
 }
 
 async function start(role: string): Promise<{ readonly helper: Helper; readonly first: Record<string, number> }> {
-  const child = spawn(process.execPath, [path.join(import.meta.dirname, 'egress-server.ts'), role, dir], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const isGateway = role === 'gateway';
+  const child = spawn(
+    process.execPath,
+    [...(isGateway ? GATEWAY_FLAGS : []), path.join(import.meta.dirname, 'egress-server.mjs'), role, dir],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...(isGateway ? GATEWAY_ENV : {}) },
+    },
+  );
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const next = async (): Promise<Record<string, number>> => JSON.parse(String((await lines.next()).value)) as Record<string, number>;
   const helper = { child, next };
@@ -194,21 +214,24 @@ async function start(role: string): Promise<{ readonly helper: Helper; readonly 
 async function writeCertificates(): Promise<void> {
   const [ca, upstreamCa, build] = [await mintBottleCa('bench'), await mintBottleCa('upstream'), await loadCertificateBuilder()];
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const server = build(
-    {
-      subject: NAME,
-      publicKey,
-      notBefore: new Date(Date.now() - 60_000),
-      notAfter: new Date(Date.now() + 86_400_000),
-      use: { kind: 'server', name: NAME },
-    },
-    issuerOf(upstreamCa),
-  );
+  const certificate = (issuer: BottleCa) =>
+    build(
+      {
+        subject: NAME,
+        publicKey,
+        notBefore: new Date(Date.now() - 60_000),
+        notAfter: new Date(Date.now() + 86_400_000),
+        use: { kind: 'server', name: NAME },
+      },
+      issuerOf(issuer),
+    );
+  const [server, leaf] = [certificate(upstreamCa), certificate(ca)];
   const files = {
     'ca.pem': ca.certificatePem,
     'ca.key': ca.keyPem,
     'upstream-ca.pem': upstreamCa.certificatePem,
     'server.pem': server,
+    'leaf.pem': leaf,
     'server.key': privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   };
   await Promise.all(Object.entries(files).map(([name, text]) => writeFile(path.join(dir, name), text, { mode: 0o600 })));

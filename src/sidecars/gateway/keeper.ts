@@ -3,18 +3,23 @@ import { closeSync, openSync } from 'node:fs';
 import { entryPoint } from '../../core/entry-point.ts';
 import type { NetworkFiles } from './network-files.ts';
 
-/** Keep the gateway small: a young generation that is collected early, no thread pool for V8 beyond one worker. */
-const NODE_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1'];
+/**
+ * Keep the gateway small: a young generation that is collected early, one worker for V8, no optimising compiler in the middle, whose
+ * working memory would stay with the process; and a collection after each busy time (`collect-when-idle.ts`).
+ */
+export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', '--optimize-for-size', '--no-maglev', '--expose-gc'];
+/** One arena of the C library for all threads; blocks from 64 KiB on, and the free end of the arena, go back to the system at once. */
+export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_MMAP_THRESHOLD_: '65536' };
 
 /** Starts the process that runs the gateway and runs it again when it dies; it outlives the caller. */
 export function startKeeper(files: NetworkFiles, adoptPid = 0, env: NodeJS.ProcessEnv = process.env): ChildProcess {
   const log = openSync(files.log, 'a', 0o600);
   try {
-    const gateway = [process.execPath, ...NODE_FLAGS, entryPoint(import.meta.url, 'main'), files.plan];
+    const gateway = [process.execPath, ...GATEWAY_FLAGS, entryPoint(import.meta.url, 'main'), files.plan];
     const keeper = spawn('/bin/sh', [files.keeperScript, files.dir, String(adoptPid), ...gateway], {
       cwd: '/',
       detached: true,
-      env,
+      env: { ...env, ...GATEWAY_ENV },
       stdio: ['ignore', log, log],
     });
     keeper.unref();

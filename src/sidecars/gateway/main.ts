@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
+import { collectWhenIdle } from './collect-when-idle.ts';
 import type { Gateway } from './gateway.ts';
 import { GatewayListeners } from './gateway-listeners.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
@@ -42,6 +43,7 @@ async function run(): Promise<void> {
   const [loaded] = await Promise.all([gateway, open]);
   await loaded.openHostSockets(files);
   watch(holder);
+  collectWhenIdle();
 }
 
 async function loadGateway(listeners: GatewayListeners): Promise<Gateway> {

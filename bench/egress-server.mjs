@@ -1,0 +1,114 @@
+/**
+ * The parts of the egress bench as processes of their own: `upstream` (HTTPS), `gateway` (egress) and `relay`, what one would write by hand
+ * on `node:http2` and undici without any decision; each prints one JSON line when ready. Plain JavaScript on the
+ * built code, because compiling TypeScript at the start would take memory that no gateway takes.
+ */
+import { readFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import https from 'node:https';
+import net from 'node:net';
+
+const [role, dir] = process.argv.slice(2);
+if (role === undefined || dir === undefined) throw new Error('usage: egress-server.ts upstream|gateway|relay DIR');
+const read = (file) => readFileSync(`${dir}/${file}`, 'utf8');
+
+if (role === 'upstream') startUpstream();
+else if (role === 'relay') await startRelay(JSON.parse(read('config.json')));
+else await startGateway(JSON.parse(read('config.json')));
+
+function startUpstream() {
+  const body = Buffer.alloc(1_024, 'x');
+  const server = https.createServer({ cert: read('server.pem'), key: read('server.key') }, (request, response) => {
+    if (request.url === '/events') return sendEvents(response);
+    if (request.url?.startsWith('/down/')) return sendBytes(response, Number(request.url.slice(6)));
+    request.on('data', () => undefined).on('end', () => response.end(body));
+  });
+  server.keepAliveTimeout = 60_000;
+  server.listen(0, '127.0.0.1', () => ready({ port: server.address().port }));
+}
+
+function sendEvents(response) {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  let count = 0;
+  const timer = setInterval(() => {
+    response.write(`data: ${Date.now()}\n\n`);
+    count += 1;
+    if (count < 10) return;
+    clearInterval(timer);
+    response.end();
+  }, 50);
+}
+
+function sendBytes(response, total) {
+  const chunk = Buffer.alloc(64 * 1_024, 'y');
+  let left = total;
+  response.writeHead(200, { 'content-length': total });
+  const push = () => {
+    while (left > 0) {
+      const part = left >= chunk.length ? chunk : chunk.subarray(0, left);
+      left -= part.length;
+      if (!response.write(part)) return void response.once('drain', push);
+    }
+    response.end();
+  };
+  push();
+}
+
+async function startGateway(config) {
+  const route = {
+    name: 'bench',
+    hosts: [config.name],
+    ports: [config.upstreamPort],
+    mode: 'inspect',
+    privateNetworks: ['127.0.0.0/8'],
+    ...(process.env.BENCH_INJECT === '1' ? { inject: { secret: 'key', header: 'x-api-key', phantom: 'phantom-token-of-the-bench' } } : {}),
+  };
+  const { collectWhenIdle } = await import('../dist/sidecars/gateway/collect-when-idle.js');
+  collectWhenIdle();
+  const { createEgress, openAuditLog } = await import('../dist/sidecars/egress/index.js');
+  const egress = await createEgress({
+    policy: { version: 1, routes: [route] },
+    ca: { certificatePem: read('ca.pem'), keyPem: read('ca.key') },
+    upstreamCaPem: read('upstream-ca.pem'),
+    readSecret: async () => 'the-real-secret-of-the-bench',
+    audit: openAuditLog(`${config.dir}/audit.jsonl`),
+    resolveName: async () => ['127.0.0.1'],
+  });
+  const server = net.createServer((socket) => egress.handleTransparent(socket, { name: config.name, port: config.upstreamPort }));
+  serve(server);
+}
+
+/** No decision, no audit, no credential: the floor of what a process in between costs. */
+async function startRelay(config) {
+  const { Pool } = await import('undici');
+  const pool = new Pool(`https://127.0.0.1:${config.upstreamPort}`, {
+    connections: 128,
+    connect: { ca: read('upstream-ca.pem'), servername: config.name },
+  });
+  const server = http2.createSecureServer({ allowHTTP1: true, cert: read('leaf.pem'), key: read('server.key') }, (request, response) => {
+    const { method, url: path } = request;
+    const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !name.startsWith(':') && name !== 'connection'));
+    const body = method === 'GET' ? null : request;
+    pool
+      .stream({ method: method, path, headers: headers, body, opaque: response }, ({ statusCode, headers: answer }) => {
+        const { connection, 'keep-alive': keepAlive, 'transfer-encoding': encoding, ...kept } = answer;
+        void [connection, keepAlive, encoding];
+        response.writeHead(statusCode, kept);
+        return response;
+      })
+      .catch(() => response.destroy());
+  });
+  serve(server);
+}
+
+function serve(server) {
+  server.listen(0, '127.0.0.1', () => ready({ port: server.address().port, rssMiB: process.memoryUsage.rss() / 2 ** 20 }));
+  process.on('SIGTERM', () => process.exit(0));
+  process.on('SIGUSR2', () =>
+    ready({ rssMiB: process.memoryUsage.rss() / 2 ** 20, cpuMicros: process.cpuUsage().user + process.cpuUsage().system }),
+  );
+}
+
+function ready(value) {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
