@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { helperEnvironment, systemCodeOf, TerokError } from '../core/index.ts';
 import { diskFullError, mentionsFullDisk } from './disk-full.ts';
@@ -25,47 +22,36 @@ const MAX_LINE_LENGTH = 1_000;
 export async function runStep(argv: readonly [string, ...string[]], options: StepOptions): Promise<void> {
   const stop = AbortSignal.any([AbortSignal.timeout(options.timeoutMs), ...(options.signal === undefined ? [] : [options.signal])]);
   stop.throwIfAborted();
-  const child = spawn(argv[0], argv.slice(1), {
-    cwd: options.cwd,
+  const { execa } = await import('execa');
+  const child = execa(argv[0], argv.slice(1), {
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: helperEnvironment(options.env ?? {}),
-    detached: true,
-    stdio: ['pipe', 'pipe', 'pipe'],
+    extendEnv: false,
+    input: options.input ?? '',
+    buffer: false,
+    reject: false,
+    cancelSignal: stop,
+    killSignal: 'SIGKILL',
+    killDescendants: true,
   });
-  const kill = (): void => killGroup(child.pid);
-  stop.addEventListener('abort', kill, { once: true });
+  const tail: string[] = [];
+  const output =
+    options.stdoutFile === undefined
+      ? readLines(child.iterable({ from: 'stdout' }), tail, options.onLine)
+      : pipeline(child.stdout, createWriteStream(options.stdoutFile, { flags: 'wx', mode: 0o600 }));
+  const errors = readLines(child.iterable({ from: 'stderr' }), tail, options.onLine);
   try {
-    const tail: string[] = [];
-    const ended = new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    });
-    child.stdin.on('error', () => kill());
-    child.stdin.end(options.input ?? '');
-    const output =
-      options.stdoutFile === undefined
-        ? readLines(child.stdout, tail, options.onLine)
-        : pipeline(child.stdout, createWriteStream(options.stdoutFile, { flags: 'wx', mode: 0o600 }));
-    const [code] = await Promise.all([ended, output, readLines(child.stderr, tail, options.onLine)]);
-    if (code !== 0) throw stepError(argv, code, tail, options, stop);
+    const [result] = await Promise.all([child, output, errors]);
+    if (result.exitCode === undefined && result.signal === undefined && !stop.aborted) throw result.cause ?? result;
+    if (result.exitCode !== 0) throw stepError(argv, result.exitCode, tail, options, stop);
   } catch (error) {
-    kill();
+    child.kill('SIGKILL');
     throw explain(argv[0], error);
-  } finally {
-    stop.removeEventListener('abort', kill);
   }
 }
 
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, 'SIGKILL');
-  } catch (error) {
-    if (systemCodeOf(error) !== 'ESRCH') throw error;
-  }
-}
-
-async function readLines(stream: Readable, tail: string[], onLine: ((line: string) => void) | undefined): Promise<void> {
-  for await (const whole of createInterface({ input: stream })) {
+async function readLines(lines: AsyncIterable<string>, tail: string[], onLine: ((line: string) => void) | undefined): Promise<void> {
+  for await (const whole of lines) {
     const line = whole.slice(0, MAX_LINE_LENGTH);
     tail.push(line);
     if (tail.length > KEPT_LINES) tail.shift();
@@ -75,7 +61,7 @@ async function readLines(stream: Readable, tail: string[], onLine: ((line: strin
 
 function stepError(
   argv: readonly string[],
-  code: number | null,
+  code: number | undefined,
   tail: readonly string[],
   options: StepOptions,
   stop: AbortSignal,
