@@ -4,10 +4,10 @@ import { entryPoint } from '../../core/entry-point.ts';
 import type { NetworkFiles } from './network-files.ts';
 
 /**
- * Keep the gateway small: a young generation that is collected early, one worker for V8, no optimising compiler in the middle, whose
- * working memory would stay with the process; and a collection after each busy time (`collect-when-idle.ts`).
+ * Keep the gateway small without making it slow: a young generation that is collected early, one worker for V8, and a collection
+ * after each busy time (`collect-when-idle.ts`).
  */
-export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', '--optimize-for-size', '--no-maglev', '--expose-gc'];
+export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', '--expose-gc'];
 /** One arena of the C library for all threads; blocks from 64 KiB on, and the free end of the arena, go back to the system at once. */
 export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_MMAP_THRESHOLD_: '65536' };
 
