@@ -34,14 +34,14 @@ export async function runCommand(argv: readonly string[], process: NodeJS.Proces
 function explain(error: unknown): TerokError {
   if (error instanceof Error && error.name === 'AbortError')
     return new TerokError('CANCELLED', 'The command was stopped.', { cause: error });
-  const hint = OF_A_DIRECTORY.includes(systemCodeOf(error) ?? '')
-    ? 'Repair that path; `terok doctor` looks at the directories of terok.'
-    : UNEXPECTED;
+  const hint = namesPath(error) ? 'Repair that path; `terok doctor` looks at the directories of terok.' : UNEXPECTED;
   return new TerokError('RUNTIME_FAILED', messageOf(error), { cause: error, hint });
 }
 
-/** System codes that tell of a directory which terok cannot use. */
-const OF_A_DIRECTORY = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ELOOP'];
+/** A system error that names a path, for example of a directory that cannot be written. */
+function namesPath(error: unknown): boolean {
+  return systemCodeOf(error) !== undefined && typeof error === 'object' && error !== null && 'path' in error && 'syscall' in error;
+}
 
 const UNEXPECTED = 'terok did not expect this; run the command again with `--debug` and report what it prints.';
 
