@@ -33,7 +33,7 @@ export const COMMANDS = {
     summary: 'Run an agent, or any command, on a directory in a bottle of its own',
     details: [
       'The bottle gets its own clone of the repository in DIR (a directory without git is copied) and reaches nothing but its model and the routes that you allowed. Commits wait in the gate until you look at them with `terok diff` and take them with `terok apply`.',
-      'The exit status is that of the agent or command, or one of those listed under "Exit status". Ctrl-C stops the task cleanly; a second Ctrl-C kills it.',
+      'The exit status is that of the agent or command, or one of those listed under "Exit status". Ctrl-C stops the task cleanly; a second Ctrl-C ends terok at once, and the next terok command brings the work into the gate and ends the bottle.',
     ],
     arguments: {
       dir: { kind: 'optional', completes: 'directory', description: 'Directory with the work, the current one by default' },

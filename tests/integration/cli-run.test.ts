@@ -86,7 +86,7 @@ test('Ctrl-C stops the task cleanly, keeps what it made, and leaves no bottle', 
   child.stdout.once('data', () => child.kill('SIGINT'));
   const result = await resultOf(child);
   expect(result.status).toBe(130);
-  expect(result.stderr).toContain('once more kills it');
+  expect(result.stderr).toContain('once more ends terok at once');
   expect(await namesOfContainers()).not.toContain('"running"');
   expect((await home.run(['diff', 'cli-stopped'])).stdout).toContain('+11');
 });
