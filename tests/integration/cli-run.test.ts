@@ -144,7 +144,7 @@ test('a kept bottle takes commands and files until it is removed', async () => {
   expect((await home.run(['stop', 'cli-kept'])).status).toBe(0);
   expect((await home.run(['exec', 'cli-kept', '--', 'true'])).status).toBe(121);
   expect((await home.run(['start', 'cli-kept'])).status).toBe(0);
-  expect((await home.run(['exec', 'cli-k', '--', 'cat', '/work/in.txt'])).stdout).toBe('hello');
+  expect((await home.run(['exec', 'cli-ke', '--', 'cat', '/work/in.txt'])).stdout).toBe('hello');
   expect((await home.run(['rm', '--force', 'cli-kept'])).status).toBe(0);
 });
 
