@@ -4,7 +4,8 @@ const CONTROL_PORT = 2022;
 
 /**
  * The bottle's first process. It keeps one idle connection to the host; when the host writes `g` on it, the connection becomes an
- * SSH session and the next one is dialled. As PID 1 it reaps orphans (bash does, in its SIGCHLD handler) and ends everything on TERM.
+ * SSH session and the next one is dialled. As PID 1 it reaps orphans (bash does, in its SIGCHLD handler) and ends everything on TERM;
+ * sessions last until their programs have ended, because a program whose output is gone may die before it puts its work away.
  *
  * Waiting is `read -t` on a pipe that nobody writes, so that it costs no process. While nobody listens it dials every 10 ms for
  * two seconds (a start is quick), then every 200 ms.
@@ -20,19 +21,23 @@ failures=0
 
 pause() { read -r -t "$1" -u "$never" _; }
 
-others() {
-  local dir
-  for dir in /proc/[0-9]*; do [[ $dir == /proc/1 ]] || return 0; done
-  return 1
+find_programs() {
+  local dir name
+  programs=()
+  for dir in /proc/[0-9]*; do
+    [[ $dir != /proc/1 ]] && { read -r name <"$dir/comm"; } 2>/dev/null && [[ $name != sshd* ]] && programs+=("\${dir#/proc/}")
+  done
 }
 
 finish() {
   local try
   trap '' TERM INT
-  kill -TERM -1 2>/dev/null
+  find_programs
+  kill -TERM "\${programs[@]}" 2>/dev/null
   for ((try = 0; try < 100; try++)); do
-    others || exit 0
     pause 0.02
+    find_programs
+    ((\${#programs[@]})) || exit 0
   done
   kill -KILL -1 2>/dev/null
   exit 0
