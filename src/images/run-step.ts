@@ -42,7 +42,7 @@ export async function runStep(argv: readonly [string, ...string[]], options: Ste
   const errors = readLines(child.iterable({ from: 'stderr' }), tail, options.onLine);
   try {
     const [result] = await Promise.all([child, output, errors]);
-    if (result.exitCode === undefined && result.signal === undefined && !stop.aborted) throw result.cause ?? result;
+    if (systemCodeOf(result) === 'ENOENT') throw explain(argv[0], result);
     if (result.exitCode !== 0) throw stepError(argv, result.exitCode, tail, options, stop);
   } catch (error) {
     child.kill('SIGKILL');

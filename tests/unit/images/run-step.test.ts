@@ -26,7 +26,10 @@ describe('a step of a build', () => {
   });
 
   it('fails with the last lines, a missing program by its name', async () => {
-    await expect(runStep(['sh', '-c', 'echo why >&2; exit 3'], TIME)).rejects.toMatchObject({ code: 'RUNTIME_FAILED', message: '`sh` ended with 3: why' });
+    await expect(runStep(['sh', '-c', 'echo why >&2; exit 3'], TIME)).rejects.toMatchObject({
+      code: 'RUNTIME_FAILED',
+      message: '`sh` ended with 3: why',
+    });
     await expect(runStep(['no-such-program-here'], TIME)).rejects.toMatchObject({ code: 'DEPENDENCY_MISSING' });
   });
 
