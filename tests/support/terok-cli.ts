@@ -36,7 +36,8 @@ export async function terokCli(extraEnv: NodeJS.ProcessEnv = {}): Promise<TerokC
     const output = { stdout: '', stderr: '' };
     child.stdout?.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-    child.stdin?.end(options.input ?? '');
+    // A command may end without reading
+    child.stdin?.on('error', () => undefined).end(options.input ?? '');
     const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
     return { code, ...output };
   };

@@ -6,11 +6,14 @@ import { describeImage, isMissing } from './image-description.ts';
 import { assertImageReference } from './image-reference.ts';
 import { parseImages } from './inspect.ts';
 import { forEachLine, LastLines } from './lines.ts';
+import type { Machine } from './machine.ts';
 import type { PodmanHost } from './podman-host.ts';
+import { processLimitThatWorks } from './quirks.ts';
 
 /** Importing or loading some gigabytes on a slow disk. */
 const TRANSFER_TIMEOUT_MS = 1_800_000;
 const PULL_RETRIES = 3;
+const MAX_OPEN_FILES = 1_048_576;
 
 /** The images of one Podman. `host` is asked for at the first use, so that a machine without Podman can still hold the object. */
 export function createImageStore(host: () => Promise<PodmanHost>): ImageStore {
@@ -99,6 +102,14 @@ async function pullWithRetries(host: PodmanHost, source: string, options: CallOp
   await retry(attempt, { retries: PULL_RETRIES, minTimeout: 500, ...cancel(options) });
 }
 
+/** Podman 5 asks for 1 048 576 open files and processes in a build step, which fails where the own limit may not be raised. */
+function buildLimits({ uid, mayRaiseLimits, hardLimits, pidMax }: Machine): string[] {
+  if (uid !== 0 || mayRaiseLimits) return [];
+  const files = Math.min(hardLimits.files, MAX_OPEN_FILES);
+  const processes = processLimitThatWorks(hardLimits.processes, pidMax);
+  return ['--ulimit', `nofile=${files}:${files}`, '--ulimit', `nproc=${processes}:${processes}`];
+}
+
 /** Build steps get no network and no image from elsewhere: what they need is in the context. */
 async function buildImage(host: PodmanHost, options: BuildImageOptions): Promise<void> {
   const labels = Object.entries(options.labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]);
@@ -110,6 +121,7 @@ async function buildImage(host: PodmanHost, options: BuildImageOptions): Promise
     '--pull=never',
     '--http-proxy=false',
     '--layers=false',
+    ...buildLimits(host.machine),
     '--file',
     path.join(context, 'Containerfile'),
     '--tag',
