@@ -29,7 +29,8 @@ async function removeAbandoned(parent: string): Promise<void> {
 /** A user namespace's files belong to subordinate ids, which only that namespace can remove. */
 async function removeTree(dir: string): Promise<void> {
   try {
-    await rm(dir, { recursive: true, force: true });
+    // A program that outlived its killed builder may still write there; it ends when its files are gone.
+    await rm(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   } catch (error) {
     if (!['EACCES', 'EPERM'].includes(systemCodeOf(error) ?? '')) throw error;
     await run(['unshare', '--map-root-user', '--map-auto', 'rm', '-rf', '--', dir]);
