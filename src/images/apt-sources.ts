@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ignoreCodes } from '../core/index.ts';
+import { ignoreCodes, TerokError } from '../core/index.ts';
 
 /** One line of apt: where packages of one suite come from. */
 export interface AptSource {
@@ -11,11 +11,9 @@ export interface AptSource {
   readonly signedBy?: string;
 }
 
-const DEFAULT_MIRROR = 'http://deb.debian.org/debian';
-const DEFAULT_SECURITY = 'http://deb.debian.org/debian-security';
 const SUPPORTED = /^(?:https?|file|copy):/;
 
-/** The sources for a suite: the host's own, so that a company mirror and its keyring are used, otherwise the public mirror. */
+/** The sources for a suite: the host's own, so that a company mirror and its keyring are used. Throws IMAGE_UNAVAILABLE where it has none. */
 export async function aptSourcesFor(suite: string, etc = '/etc'): Promise<readonly AptSource[]> {
   const sources = (await readHostSources(etc)).filter(({ uri, components }) => SUPPORTED.test(uri) && components.includes('main'));
   const own = sources.filter((source) => baseSuite(source.suite) === suite).map((source) => ({ ...source, components: ['main'] }));
@@ -29,10 +27,10 @@ export async function aptSourcesFor(suite: string, etc = '/etc'): Promise<readon
     : [];
   if (moved.length > 0)
     return moved.map((source) => ({ ...source, suite: source.suite.replace(release.VERSION_CODENAME ?? '', suite), components: ['main'] }));
-  return [
-    { uri: DEFAULT_MIRROR, suite, components: ['main'] },
-    { uri: DEFAULT_SECURITY, suite: `${suite}-security`, components: ['main'] },
-  ];
+  throw new TerokError('IMAGE_UNAVAILABLE', `The apt sources of this machine name no mirror of Debian \`${suite}\`.`, {
+    context: { suite },
+    hint: 'Add a Debian mirror to `/etc/apt/sources.list.d`, or set `image.base` to an archive, a root filesystem or a registry reference.',
+  });
 }
 
 /** The host's own release where it is Debian, otherwise `bookworm`. */
