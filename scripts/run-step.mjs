@@ -15,6 +15,7 @@ export function runShown(argv, options = {}) {
   const [program, ...args] = argv;
   const result = spawnSync(program, args, { cwd: ROOT, stdio: 'inherit', env: toolEnvironment(), ...options });
   if (result.error) throw new SetupError(`${program} cannot be run: ${result.error.message}`);
+  if (result.signal !== null) console.error(`${program} was ended by ${result.signal}.`);
   return result.status ?? 1;
 }
 
