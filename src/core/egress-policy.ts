@@ -8,13 +8,52 @@ export interface Route {
   /** `passthrough` splices TLS or any other TCP; `inspect` terminates TLS with the bottle's own CA */
   readonly mode: 'passthrough' | 'inspect';
   readonly methods?: readonly string[];
-  /** Prefixes of the normalised path, each starting with `/` */
+  /** Prefixes of the normalised path, each starting with `/`; `*` stands for one segment */
   readonly paths?: readonly string[];
+  /** Conditions on parameters of the query; all must hold */
+  readonly query?: readonly Condition[];
+  /** Conditions on headers, by lower-case name; all must hold */
+  readonly headers?: readonly Condition[];
+  readonly tenants?: TenantPin;
+  readonly budget?: RouteBudget;
+  /** Where absent, a WebSocket may be opened only on a route that does not restrict its methods */
+  readonly websocket?: boolean;
+  /** Whether the server may answer with an event stream; true where absent */
+  readonly streaming?: boolean;
+  /** What `passthrough` lets TLS do although the name cannot be checked then */
+  readonly tls?: readonly ('no-server-name' | 'encrypted-hello')[];
   readonly inject?: CredentialInjection;
   /** Dials an upstream without TLS; only for a model server on the host or in the company */
   readonly plainUpstream?: boolean;
   /** Private networks (CIDR) that the name may resolve into; none by default */
   readonly privateNetworks?: readonly string[];
+  /** ISO 8601; from then on the route is as good as absent */
+  readonly expiresAt?: string;
+}
+
+/** Either one of `values`, exactly once, or not there at all. */
+export interface Condition {
+  readonly name: string;
+  readonly values?: readonly string[];
+  readonly absent?: true;
+}
+
+/** The path must name one of the tenants in `allow`, at the place that `style` or `after` says. */
+export interface TenantPin {
+  readonly style?: 'github' | 'github-api' | 'gitlab' | 'gitlab-api' | 's3' | 'npm-scope';
+  /** Prefixes of the path after which the tenant stands */
+  readonly after?: readonly string[];
+  /** `acme` covers all below it, `acme/shop` that one alone */
+  readonly allow: readonly string[];
+}
+
+/** Limits of one bottle on one route; totals hold for its whole life, also when the gateway restarts. */
+export interface RouteBudget {
+  /** Requests, or connections in `passthrough` */
+  readonly requests?: number;
+  readonly requestsPerMinute?: number;
+  readonly bytesUp?: number;
+  readonly bytesDown?: number;
 }
 
 /** A credential that the gateway adds outside the bottle. The value is read from the vault by the gateway alone. */
@@ -29,8 +68,19 @@ export interface CredentialInjection {
   readonly phantom: string;
 }
 
+/** What a person has shut, whatever the routes say. */
+export interface HostBlock {
+  /** Exact name, or `*.suffix` for names below a suffix */
+  readonly host: string;
+  /** Every port where absent */
+  readonly port?: number;
+}
+
 /** Deny by default: an empty list of routes reaches nothing. */
 export interface EgressPolicy {
   readonly version: 1;
   readonly routes: readonly Route[];
+  readonly blocks?: readonly HostBlock[];
+  /** Name of the task, for the commands that refusals print */
+  readonly task?: string;
 }

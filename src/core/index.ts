@@ -22,7 +22,7 @@ export type {
 export type { CallOptions } from './call-options.ts';
 export type { BackendCapabilities } from './capabilities.ts';
 export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
-export type { CredentialInjection, EgressPolicy, Route } from './egress-policy.ts';
+export type { Condition, CredentialInjection, EgressPolicy, HostBlock, Route, RouteBudget, TenantPin } from './egress-policy.ts';
 export { entryPoint } from './entry-point.ts';
 export {
   ERROR_EXIT_STATUS,

@@ -58,10 +58,21 @@ export function plainPath(target: string): RequestPath {
   return { ok: true, path: at === -1 ? target : target.slice(0, at), target };
 }
 
-/** Does a route's path prefix cover a normalised path? A prefix ends at a segment: `/v1` covers `/v1` and `/v1/x`, not `/v10`. */
+/**
+ * Does a route's path prefix cover a normalised path? A prefix ends at a segment: `/v1` covers `/v1` and `/v1/x`, not `/v10`. A `*` in
+ * it stands for exactly one segment that is not empty.
+ */
 export function pathPrefixCovers(prefix: string, path: string): boolean {
+  if (prefix.includes('*')) return segmentsCover(prefix.split('/'), path.split('/'));
   if (!path.startsWith(prefix)) return false;
   return prefix.endsWith('/') || path.length === prefix.length || path[prefix.length] === '/';
+}
+
+function segmentsCover(prefix: readonly string[], path: readonly string[]): boolean {
+  const open = prefix.at(-1) === '';
+  const wanted = open ? prefix.slice(0, -1) : prefix;
+  if (path.length < wanted.length + (open ? 1 : 0)) return false;
+  return wanted.every((segment, at) => (segment === '*' ? path[at] !== '' : segment === path[at]));
 }
 
 function ambiguity(path: string): PathProblem | undefined {

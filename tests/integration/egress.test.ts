@@ -84,7 +84,7 @@ describe('an inspected route', () => {
     const post = await rig.curl(url('/v1/x'), '-d', 'x');
     expect(post.status).toBe(403);
     expect(JSON.parse(post.text)).toMatchObject({
-      error: { type: 'terok_refused', reason: 'method-not-allowed', hint: expect.stringContaining('egress.routes') },
+      error: { type: 'terok_refused', reason: 'method-not-allowed', hint: expect.stringContaining('terok egress allow') },
     });
     expect(rig.seen).toHaveLength(2);
   });

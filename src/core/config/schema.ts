@@ -1,5 +1,12 @@
 import { z } from 'zod';
+import { type ComparedRoute, routeConflict } from '../resolve/route-conflicts.ts';
 import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
+
+/** Points at the second of two routes; the message names both. */
+function assertNoConflict(routes: readonly ComparedRoute[], context: z.RefinementCtx): void {
+  const conflict = routeConflict(routes);
+  if (conflict !== undefined) context.addIssue({ code: 'custom', path: [conflict.index, 'name'], message: conflict.message });
+}
 
 /** What a person may write in terok's configuration files. Strict: an unknown key is an error, because a typo must not weaken a bottle. */
 
@@ -60,7 +67,9 @@ export const settingsSchema = z.strictObject({
     .optional()
     .describe('Environment of every command in the bottle; `${NAME}` takes the value from this machine. Secrets do not belong here'),
   egress: z
-    .strictObject({ routes: z.array(configuredRouteSchema).max(200).describe('Hosts that a bottle may reach') })
+    .strictObject({
+      routes: z.array(configuredRouteSchema).max(200).superRefine(assertNoConflict).default([]).describe('Hosts that a bottle may reach'),
+    })
     .optional()
     .describe('What a bottle may reach beside its model'),
   models: z.record(simpleName, modelSchema).optional().describe('Agent → its model server and model'),

@@ -3,26 +3,46 @@
  * Out of scope: deciding requests (`sidecars/egress`). Fail-safe direction: unknown fields and doubtful values are errors.
  */
 import { z } from 'zod';
-import type { CredentialInjection, EgressPolicy, Route } from '../egress-policy.ts';
+import type { CredentialInjection, EgressPolicy, HostBlock, Route } from '../egress-policy.ts';
 import { TerokError } from '../errors.ts';
-import { MAX_ROUTES, routeSchema } from './route-schema.ts';
+import { routeConflict } from './route-conflicts.ts';
+import { hostPattern, MAX_ROUTES, routeSchema } from './route-schema.ts';
+
+const MAX_BLOCKS = 1_000;
+
+/** What a person has shut. */
+export const hostBlockSchema = z.strictObject({
+  host: hostPattern.describe('Exact name, or `*.suffix`'),
+  port: z.int().min(1).max(65_535).optional().describe('TCP port; every port where absent'),
+});
 
 export const egressPolicySchema = z.strictObject({
   version: z.literal(1).describe('Version of this format'),
   routes: z.array(routeSchema).max(MAX_ROUTES).describe('All that the bottle may reach; an empty list reaches nothing'),
+  blocks: z.array(hostBlockSchema).max(MAX_BLOCKS).optional().describe('What stays shut, whatever the routes say'),
+  task: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,39}$/, 'is the name of a task')
+    .optional()
+    .describe('Name of the task, for the commands that refusals print'),
 });
 
 /** Reads a policy from untrusted data; `sourceLabel` (a file or setting) starts each refusal. Throws INVALID_ROUTE. */
 export function parseEgressPolicy(value: unknown, sourceLabel: string): EgressPolicy {
-  const routes = parseWith(egressPolicySchema, value, sourceLabel).routes.map(toRoute);
-  assertDistinctNames(routes, sourceLabel);
-  assertOneMode(routes, sourceLabel);
-  return { version: 1, routes };
+  const { routes: parsed, blocks, task } = parseWith(egressPolicySchema, value, sourceLabel);
+  const routes = parsed.map(toPlain<Route>);
+  assertNoConflict(routes, sourceLabel);
+  return {
+    version: 1,
+    routes,
+    ...(blocks === undefined ? {} : { blocks: blocks.map(toPlain<HostBlock>) }),
+    ...(task === undefined ? {} : { task }),
+  };
 }
 
 /** Reads a list of routes, as a project or an agent states it. Throws INVALID_ROUTE. */
 export function parseRoutes(value: unknown, sourceLabel: string): readonly Route[] {
-  return parseWith(z.array(routeSchema).max(MAX_ROUTES), value, sourceLabel).map(toRoute);
+  return parseWith(z.array(routeSchema).max(MAX_ROUTES), value, sourceLabel).map(toPlain<Route>);
 }
 
 /**
@@ -34,8 +54,7 @@ export function mergeRoutes(...sources: readonly (readonly Route[])[]): EgressPo
   for (const candidate of sources.flat()) {
     if (!merged.some((known) => canonical(known) === canonical(candidate))) merged.push(candidate);
   }
-  assertDistinctNames(merged, 'the merged routes');
-  assertOneMode(merged, 'the merged routes');
+  assertNoConflict(merged, 'the merged routes');
   return { version: 1, routes: merged };
 }
 
@@ -71,35 +90,14 @@ function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return current;
 }
 
-function assertDistinctNames(routes: readonly Route[], sourceLabel: string): void {
-  const seen = new Set<string>();
-  for (const { name } of routes) {
-    if (seen.has(name)) throw invalid(`${sourceLabel}: two different routes have the name \`${printable(name)}\`; a name is used once.`);
-    seen.add(name);
-  }
+function assertNoConflict(routes: readonly Route[], sourceLabel: string): void {
+  const conflict = routeConflict(routes);
+  if (conflict !== undefined) throw invalid(`${sourceLabel}: ${conflict.message}.`);
 }
-
-/** The same host pattern and port with both modes has no safe meaning. */
-function assertOneMode(routes: readonly Route[], sourceLabel: string): void {
-  const modes = new Map<string, Route>();
-  for (const candidate of routes) {
-    for (const key of candidate.hosts.flatMap((name) => candidate.ports.map((port) => `${name}:${port}`))) {
-      const known = modes.get(key);
-      if (known !== undefined && known.mode !== candidate.mode) {
-        throw invalid(
-          `${sourceLabel}: \`${key}\` is \`${known.mode}\` in route \`${known.name}\` and \`${candidate.mode}\` in route \`${candidate.name}\`; one host and port has one mode.`,
-        );
-      }
-      modes.set(key, candidate);
-    }
-  }
-}
-
-type ParsedRoute = z.output<typeof routeSchema>;
 
 /** Drops fields that are undefined, which the contract's optional fields do not admit. */
-function toRoute(parsed: ParsedRoute): Route {
-  return JSON.parse(JSON.stringify(parsed)) as Route;
+function toPlain<T>(parsed: unknown): T {
+  return JSON.parse(JSON.stringify(parsed)) as T;
 }
 
 function canonical(value: Route | CredentialInjection): string {

@@ -8,27 +8,16 @@ import { HOST_LOOPBACK_NAME, HOST_NAME_RULES, parseHostName } from '../host-name
 import { normalisePath } from '../request-path.ts';
 import { privateNetworkProblem } from './private-network.ts';
 import { publicSuffixProblem } from './public-suffix.ts';
+import { conditionFields } from './route-conditions-schema.ts';
+import { UNUSABLE_HEADERS } from './unusable-headers.ts';
 
 /** Above any real project; bounds the time of one decision. */
 export const MAX_ROUTES = 200;
 const MAX_HOSTS_PER_ROUTE = 100;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Headers that frame or route a message; a credential in one of them would break the request. */
-const UNUSABLE_HEADERS = new Set([
-  'host',
-  'connection',
-  'content-length',
-  'transfer-encoding',
-  'upgrade',
-  'te',
-  'trailer',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-]);
-
-const host = z.string().transform((text, context) => {
+/** A host pattern as a policy writes it. */
+export const hostPattern = z.string().transform((text, context) => {
   const wildcard = text.startsWith('*.');
   const parsed = parseHostName(wildcard ? text.slice(2) : text);
   const problem = parsed.ok ? (wildcard ? publicSuffixProblem(parsed.name) : undefined) : HOST_NAME_RULES[parsed.problem];
@@ -60,7 +49,7 @@ const routeFields = {
     .regex(/^[a-z][a-z0-9._-]{0,99}$/, 'has lower-case letters, digits, dots and hyphens and starts with a letter')
     .describe('Name that refusals and the audit log show'),
   hosts: z
-    .array(host)
+    .array(hostPattern)
     .min(1, 'names at least one host')
     .max(MAX_HOSTS_PER_ROUTE)
     .describe('Exact names, or `*.suffix` for all names below a suffix'),
@@ -85,7 +74,8 @@ const routeFields = {
     .array(z.string().refine(isNormalPath, 'starts with `/`, has no query and is written in its normal form'))
     .min(1)
     .optional()
-    .describe('Prefixes of the path that end at a segment; all where absent'),
+    .describe('Prefixes of the path that end at a segment; `*` stands for one segment; all where absent'),
+  ...conditionFields,
   plainUpstream: z.boolean().optional().describe('Dials the server without TLS; only for a server on this host or in the own network'),
   privateNetworks: z
     .array(
@@ -112,6 +102,7 @@ export const routeSchema = z
       })
       .optional()
       .describe('Credential that the gateway adds in place of the phantom'),
+    expiresAt: z.iso.datetime().optional().describe('When the route ends by itself'),
   })
   .superRefine(checkRoute);
 
@@ -142,12 +133,27 @@ export type ConfiguredRoute = z.output<typeof configuredRouteSchema>;
 
 type CheckedRoute = Omit<ConfiguredRoute, 'inject'> & { readonly inject?: unknown };
 
+const NEEDS_INSPECT = [
+  'methods',
+  'paths',
+  'query',
+  'headers',
+  'tenants',
+  'websocket',
+  'streaming',
+  'inject',
+  'plainUpstream',
+] as const satisfies readonly (keyof CheckedRoute)[];
+const NEEDS_PASSTHROUGH = ['tls'] as const satisfies readonly (keyof CheckedRoute)[];
+
 function checkRoute(value: CheckedRoute, context: z.RefinementCtx): void {
-  if (value.mode === 'passthrough') {
-    for (const field of ['methods', 'paths', 'inject', 'plainUpstream'] as const) {
-      if (value[field] === undefined) continue;
-      context.addIssue({ code: 'custom', path: [field], message: 'needs the mode `inspect`, because `passthrough` does not see requests' });
-    }
+  for (const field of value.mode === 'passthrough' ? NEEDS_INSPECT : NEEDS_PASSTHROUGH) {
+    if (value[field] === undefined) continue;
+    const message =
+      value.mode === 'passthrough'
+        ? 'needs the mode `inspect`, because `passthrough` does not see requests'
+        : 'needs the mode `passthrough`, because `inspect` must know the name';
+    context.addIssue({ code: 'custom', path: [field], message });
   }
   const problem = value.hosts.includes(HOST_LOOPBACK_NAME) ? hostLoopbackProblem(value) : undefined;
   if (problem !== undefined) context.addIssue({ code: 'custom', path: ['hosts'], message: problem });

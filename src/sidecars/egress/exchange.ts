@@ -6,7 +6,7 @@ import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
 import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
-import { type Denied, decide, deny, type EgressTarget } from './decide.ts';
+import { type Denied, decide, deny, type EgressRequest, type EgressTarget } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import type { RequestHead } from './message.ts';
@@ -33,6 +33,11 @@ export interface ExchangeContext {
   readonly readSecret: (name: string) => Promise<string>;
 }
 
+/** What a decision looks at. */
+export function requestOf({ method, target, headers, hasBody, isWebSocket }: RequestHead, origin: EgressTarget): EgressRequest {
+  return { name: origin.name, port: origin.port, method, target, headers, hasBody, isWebSocket };
+}
+
 /** Decides a request and says what to send upstream, or why nothing is sent. Either way the audit log has it. */
 export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<RecordedPlan | Denied> {
   const planned = await tryPlan(context, head, origin);
@@ -40,7 +45,7 @@ export async function planRequest(context: ExchangeContext, head: RequestHead, o
 }
 
 async function tryPlan(context: ExchangeContext, head: RequestHead, { target, secure }: RequestOrigin): Promise<ForwardPlan | Denied> {
-  const decision = decide(context.policy(), { ...target, method: head.method, target: head.target });
+  const decision = decide(context.policy(), requestOf(head, target));
   if (!decision.allow) return decision;
   const { route } = decision;
   const upstreamSecure = secure && route.plainUpstream !== true;

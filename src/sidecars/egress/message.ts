@@ -13,6 +13,8 @@ export interface RequestHead {
   readonly target: string;
   readonly headers: HeaderList;
   readonly hasBody: boolean;
+  /** Asks to become a WebSocket */
+  readonly isWebSocket: boolean;
 }
 
 const METHOD = /^[A-Z][A-Z-]{0,31}$/;
@@ -31,6 +33,7 @@ export function readRequestHead(request: FrontRequest, origin: RequestOrigin): R
     method,
     target: origin.requestTarget ?? request.url ?? '',
     headers,
+    isWebSocket: !isHttp2 && request.headers.upgrade?.toLowerCase() === 'websocket',
     hasBody: isHttp2 ? !('stream' in request && request.stream.endAfterHeaders) : hasHttp1Body(headers),
   };
 }

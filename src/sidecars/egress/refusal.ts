@@ -3,9 +3,17 @@ import { STATUS_CODES } from 'node:http';
 /** Why the gateway refused: a word for programs, with the HTTP status that carries it. */
 export const REFUSAL_STATUS = {
   'host-not-allowed': 403,
+  'host-blocked': 403,
   'port-not-allowed': 403,
   'method-not-allowed': 403,
   'path-not-allowed': 403,
+  'tenant-not-allowed': 403,
+  'query-not-allowed': 403,
+  'header-not-allowed': 403,
+  'body-not-allowed': 403,
+  'streaming-not-allowed': 403,
+  'budget-spent': 403,
+  'rate-exceeded': 429,
   'path-ambiguous': 400,
   'host-invalid': 400,
   'host-mismatch': 421,

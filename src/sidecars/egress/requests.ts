@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import { type ExchangeContext, planRequest, type RecordedPlan } from './exchange.ts';
+import { type ExchangeContext, planRequest, type RecordedPlan, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
@@ -130,6 +130,6 @@ export class Requests {
   }
 
   #register(head: RequestHead, { target, route }: RecordedPlan, abort: (reason: string) => void): () => void {
-    return this.#parts.connections.addExchange({ ...target, method: head.method, target: head.target }, route, abort);
+    return this.#parts.connections.addExchange(requestOf(head, target), route, abort);
   }
 }

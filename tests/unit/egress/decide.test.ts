@@ -25,8 +25,15 @@ describe('decide', () => {
     expect(ask(rules, { target: '/v1/%2e%2e/admin' })).toMatchObject({ allow: false, reason: 'path-ambiguous' });
   });
 
-  test('a refusal names the setting that would allow it', () => {
-    expect(ask(policy())).toMatchObject({ hint: expect.stringContaining('egress.routes') });
+  test('a refusal names the command that would allow it', () => {
+    const hint = (rules: EgressPolicy, more: Parameters<typeof ask>[1] = {}) =>
+      (ask({ ...rules, task: 'shop' }, more) as { hint: string }).hint;
+    expect(hint(policy())).toContain('`terok egress allow shop api.example.com`');
+    expect(hint(policy(route({})), { port: 22 })).toContain('`terok egress allow shop api.example.com:22`');
+    expect(hint(policy(route({ methods: ['GET'] })), { method: 'POST', target: '/v1/issues' })).toContain(
+      '`terok egress allow shop api.example.com --method POST --path /v1/issues`',
+    );
+    expect(hint(policy(route({ paths: ['/v1'] })), { target: "/v2/$(id)/';x" })).toContain('--path /v2`');
   });
 
   test('forwards the path that it matched', () => {
@@ -50,6 +57,44 @@ describe('decide', () => {
     const rules = policy(route({ name: 'open' }), route({ name: 'keyed', hosts: ['*.example.com'], inject }));
     expect(ask(rules)).toMatchObject({ allow: true, managed: true });
     expect(ask(policy(route({ name: 'open' }), route({ name: 'keyed', inject })))).toMatchObject({ allow: true, route: { name: 'keyed' } });
+  });
+
+  test('a block wins over every route', () => {
+    const blocked = { ...policy(route({})), blocks: [{ host: '*.example.com' }], task: 'shop' };
+    expect(ask(blocked)).toMatchObject({ allow: false, reason: 'host-blocked', hint: expect.stringContaining('terok egress allow shop') });
+    expect(isNameAllowed(blocked, 'api.example.com')).toBe(false);
+    const onePort = { ...policy(route({ ports: [443, 8443] })), blocks: [{ host: 'api.example.com', port: 8443 }] };
+    expect(ask(onePort)).toMatchObject({ allow: true });
+    expect(ask(onePort, { port: 8443 })).toMatchObject({ reason: 'host-blocked' });
+  });
+
+  test('a route ends at its time', () => {
+    const rules = policy(route({ expiresAt: '2026-01-01T00:00:00.000Z' }));
+    const at = Date.parse('2026-01-01T00:00:00.000Z');
+    const request = { name: 'api.example.com', port: 443, method: 'GET', target: '/' };
+    expect(decide(rules, request, at - 1).allow).toBe(true);
+    expect(decide(rules, request, at)).toMatchObject({ reason: 'host-not-allowed' });
+    expect(isNameAllowed(rules, 'api.example.com', at)).toBe(false);
+  });
+
+  test('says which condition of a route is not met', () => {
+    const request = { name: 'api.example.com', port: 443, method: 'GET', target: '/acme/shop?org=acme' };
+    const reason = (more: Partial<Route>, asked: Partial<Parameters<typeof decide>[1]> = {}) => {
+      const decision = decide(policy(route(more)), { ...request, ...asked });
+      return decision.allow ? 'allowed' : decision.reason;
+    };
+    expect(reason({ tenants: { style: 'github', allow: ['acme'] } })).toBe('allowed');
+    expect(reason({ tenants: { style: 'github', allow: ['other'] } })).toBe('tenant-not-allowed');
+    expect(reason({ tenants: { style: 'github', allow: ['acme'] } }, { target: '/other/../acme/%2e%2e/x' })).toBe('path-ambiguous');
+    expect(reason({ query: [{ name: 'org', values: ['other'] }] })).toBe('query-not-allowed');
+    expect(reason({ headers: [{ name: 'x-team', values: ['blue'] }] })).toBe('header-not-allowed');
+    expect(reason({ headers: [{ name: 'x-team', values: ['blue'] }] }, { headers: [['x-team', 'blue']] })).toBe('allowed');
+    expect(reason({ methods: ['GET'] }, { isWebSocket: true })).toBe('upgrade-not-allowed');
+    expect(reason({ methods: ['GET'], websocket: true }, { isWebSocket: true })).toBe('allowed');
+    expect(reason({}, { isWebSocket: true })).toBe('allowed');
+    expect(reason({ websocket: false }, { isWebSocket: true })).toBe('upgrade-not-allowed');
+    expect(reason({ methods: ['GET'] }, { hasBody: true })).toBe('body-not-allowed');
+    expect(reason({}, { hasBody: true })).toBe('allowed');
   });
 
   test('agrees with a model of the union of equally specific routes', () => {

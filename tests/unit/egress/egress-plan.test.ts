@@ -39,6 +39,16 @@ describe('parseEgressPolicy', () => {
     ['a public network', { privateNetworks: ['8.8.8.0/24'] }, /must be private/],
     ['the whole internet', { privateNetworks: ['0.0.0.0/0'] }, /must be private/],
     ['a framing header', { inject: { secret: 'a', header: 'host', phantom: 'p'.repeat(20) } }, /frames the message/],
+    ['a condition without a rule', { query: [{ name: 'org' }] }, /query\[0\].*exactly one of/],
+    ['a condition with two rules', { headers: [{ name: 'x-team', values: ['a'], absent: true }] }, /exactly one of/],
+    ['a condition on a framing header', { headers: [{ name: 'host', values: ['a'] }] }, /frames the message/],
+    ['a pin without a place', { tenants: { allow: ['acme'] } }, /exactly one of `style` and `after`/],
+    ['a tenant with dots', { tenants: { style: 'github', allow: ['acme/../other'] } }, /is a name such as/],
+    ['an empty budget', { budget: {} }, /limits at least one thing/],
+    ['a budget of nothing', { budget: { requests: 0 } }, /budget\.requests/],
+    ['conditions in passthrough', { mode: 'passthrough', query: [{ name: 'a', absent: true }] }, /needs the mode `inspect`/],
+    ['a TLS exception in inspect', { tls: ['encrypted-hello'] }, /needs the mode `passthrough`/],
+    ['an end that is no time', { expiresAt: 'tomorrow' }, /expiresAt/],
     ['a short phantom', { inject: { secret: 'a', header: 'x-api-key', phantom: 'p' } }, /16 to 512/],
     [
       'a credential in passthrough',
@@ -75,5 +85,24 @@ describe('mergeRoutes', () => {
 
   test('refuses two meanings of one name', () => {
     expect(() => mergeRoutes([route], [{ ...route, ports: [80] }])).toThrow(/name `api`/);
+  });
+});
+
+describe('conflicting routes', () => {
+  const inject = (secret: string) => ({ secret, header: 'x-api-key', phantom: 'p'.repeat(20) });
+  const policy = (...routes: Record<string, unknown>[]) => parseEgressPolicy({ version: 1, routes }, 'x');
+
+  test('two credentials for one request are refused, with the names of both routes', () => {
+    const second = { ...good, name: 'other', inject: inject('b') };
+    expect(() => policy({ ...good, inject: inject('a') }, second)).toThrow(/route `api` and `b` of route `other`/);
+    expect(() => policy({ ...good, paths: ['/v1'], inject: inject('a') }, { ...second, paths: ['/v1/x'] })).toThrow(/must differ/);
+    expect(policy({ ...good, paths: ['/v1'], inject: inject('a') }, { ...second, paths: ['/v2'] }).routes).toHaveLength(2);
+    expect(policy({ ...good, methods: ['GET'], inject: inject('a') }, { ...second, methods: ['POST'] }).routes).toHaveLength(2);
+  });
+
+  test('blocks and the name of the task are kept', () => {
+    const value = { version: 1, routes: [], blocks: [{ host: '*.example.com', port: 22 }], task: 'shop' };
+    expect(parseEgressPolicy(value, 'x')).toEqual(value);
+    expect(() => parseEgressPolicy({ ...value, blocks: [{ host: '*.com' }] }, 'x')).toThrow(/public suffix/);
   });
 });

@@ -124,3 +124,18 @@ function serverReadings(path: string): readonly string[] {
   const resolve = (text: string): string => new URL(`http://h${text.replaceAll('\\', '/').replace(/[?#]/g, '_')}`).pathname;
   return [path, decode(path), decode(decode(path))].flatMap((text) => [resolve(text), resolve(cut(text))]);
 }
+
+test('a star in a prefix stands for one segment', () => {
+  const cases: [string, string, boolean][] = [
+    ['/*/*/git-upload-pack', '/acme/shop.git/git-upload-pack', true],
+    ['/*/*/git-upload-pack', '/acme/shop.git/git-upload-pack/x', true],
+    ['/*/*/git-upload-pack', '/acme/shop.git/git-upload-packs', false],
+    ['/*/*/git-upload-pack', '/acme/group/shop.git/git-upload-pack', false],
+    ['/*/*/git-upload-pack', '/acme/git-upload-pack', false],
+    ['/v1/*/', '/v1/a/b', true],
+    ['/v1/*/', '/v1/a', false],
+    ['/v1/*', '/v1/', false],
+  ];
+  for (const [prefix, path, covered] of cases)
+    expect({ prefix, path, covered: pathPrefixCovers(prefix, path) }).toEqual({ prefix, path, covered });
+});
