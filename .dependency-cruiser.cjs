@@ -1,16 +1,17 @@
 // The layers of docs/architecture.md. Arrows point inwards: cli → tasks → everything below → core.
-const LAYERS = ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'projects', 'tasks', 'cli'];
+const LAYERS = ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects', 'tasks', 'cli'];
 
 /** What each layer may import beside itself and core. */
 const MAY_IMPORT = {
   backends: ['exec-channel'],
-  sidecars: ['vault'],
+  sidecars: ['vault', 'review'],
   'exec-channel': [],
   vault: [],
   agents: [],
   images: [],
-  projects: ['agents', 'images', 'vault'],
-  tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'projects'],
+  review: [],
+  projects: ['agents', 'images', 'vault', 'review'],
+  tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects'],
   cli: ['tasks'],
 };
 

@@ -49,6 +49,7 @@ export { type LockOptions, withLock } from './lock.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
 export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+export { renderUntrusted } from './render-untrusted.ts';
 export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
 export {
   type EnvironmentEntry,

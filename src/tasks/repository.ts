@@ -1,5 +1,5 @@
 /** The task layer's side of git: what goes into the gate before a task, and what comes out after it. */
-import { type Bottle, messageOf, TerokError } from '../core/index.ts';
+import { type Bottle, messageOf, renderUntrusted, TerokError } from '../core/index.ts';
 import {
   applyTask,
   type BottleCommand,
@@ -10,7 +10,6 @@ import {
   importSource,
   looseTip,
   pruneDiscarded,
-  renderUntrusted,
   salvageCommand,
   taskChanges,
   taskDiff,

@@ -3,8 +3,7 @@
  * Fail-safe direction: a shell program is constant and gets values as arguments; saving work runs no hook of the clone, and succeeds
  * only when everything is in the gate.
  */
-import { parseSlug } from '../../core/index.ts';
-import { renderUntrusted } from './render-untrusted.ts';
+import { parseSlug, renderUntrusted } from '../../core/index.ts';
 
 /** Where every bottle finds its gate. */
 const GATE_URL = 'http://gate.terok.internal/repo.git';

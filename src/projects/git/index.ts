@@ -4,5 +4,4 @@ export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneD
 export { ensureGate, looseTip, taskRef, taskRepository } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
-export { renderUntrusted } from './render-untrusted.ts';
 export { type TaskChanges, type TaskCommit, type TaskFile, taskChanges, taskDiff } from './task-changes.ts';

@@ -3,10 +3,9 @@
  * Fail-safe direction: no external diff, no text conversion, no attributes; everything that a person sees is one safe line.
  */
 import { spawn } from 'node:child_process';
-import { hostGitEnvironment, settleAll, TerokError } from '../../core/index.ts';
+import { hostGitEnvironment, renderUntrusted, settleAll, TerokError } from '../../core/index.ts';
 import { BASE_REF, gateFormat, openTaskRepository, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision, splitNul } from './git.ts';
-import { renderUntrusted } from './render-untrusted.ts';
 
 export interface TaskCommit {
   /** Object id */

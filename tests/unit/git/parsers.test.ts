@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { hostGitEnvironment } from '../../../src/core/index.ts';
-import { cloneCommands, renderUntrusted, salvageCommand } from '../../../src/projects/git/index.ts';
+import { hostGitEnvironment, renderUntrusted } from '../../../src/core/index.ts';
+import { cloneCommands, salvageCommand } from '../../../src/projects/git/index.ts';
 import { parseCgiHeader } from '../../../src/sidecars/git-gate/cgi-header.ts';
 import { parseGateRequest } from '../../../src/sidecars/git-gate/gate-request.ts';
 
