@@ -63,9 +63,9 @@ async function startGateway(config) {
     privateNetworks: ['127.0.0.0/8'],
     ...(process.env.BENCH_INJECT === '1' ? { inject: { secret: 'key', header: 'x-api-key', phantom: 'phantom-token-of-the-bench' } } : {}),
   };
-  const { collectWhenIdle } = await import('../dist/sidecars/gateway/collect-when-idle.js');
+  const { collectWhenIdle } = await import('../dist/collect-when-idle.js');
   collectWhenIdle();
-  const { createEgress, openAuditLog } = await import('../dist/sidecars/egress/index.js');
+  const { createEgress, openAuditLog } = await import('../dist/egress.js');
   const egress = await createEgress({
     policy: { version: 1, routes: [route] },
     ca: { certificatePem: read('ca.pem'), keyPem: read('ca.key') },

@@ -11,7 +11,7 @@ if (Number.parseInt(process.versions.node, 10) < REQUIRED_MAJOR) {
   await startWithInstalledNode();
 } else {
   module.enableCompileCache?.();
-  const entry = new URL('../dist/cli/main.js', import.meta.url);
+  const entry = new URL('../dist/cli.js', import.meta.url);
   if (!existsSync(entry)) {
     process.stderr.write('error: terok is not built.\nhint: Run `npm run build`.\n');
     process.exit(122);

@@ -1,8 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseConfig } from '../core/config/index.ts';
-import { ignoreCodes, TerokError } from '../core/index.ts';
+import { ignoreCodes, ownFile, TerokError } from '../core/index.ts';
 import { type Agent, agentSchema } from './roster-schema.ts';
 
 export interface RosterEntry {
@@ -14,7 +13,7 @@ export interface RosterEntry {
 /** Agent name → entry, sorted by name. */
 export type Roster = ReadonlyMap<string, RosterEntry>;
 
-const BUILT_IN_DIR = fileURLToPath(new URL('roster/', import.meta.url));
+const BUILT_IN_DIR = ownFile({ source: 'agents/roster/', built: 'roster/' });
 
 /** The built-in agents and those of `<configDir>/agents/*.yaml`; a user's file of the same name replaces a built-in one. */
 export async function loadRoster(configDir: string): Promise<Roster> {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { ownFile } from '../core/own-file.ts';
 import type { CommandName } from './command-table.ts';
 import { COMMAND_NAMES, GROUPS } from './command-table.ts';
 import { renderCommand, renderGroup, renderOverview } from './render/help.ts';
@@ -28,7 +29,9 @@ function helpFor(argv: readonly string[]): string | undefined {
 }
 
 function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { readonly version: string };
+  const manifest = JSON.parse(readFileSync(ownFile({ source: '../package.json', built: '../package.json' }), 'utf8')) as {
+    readonly version: string;
+  };
   return manifest.version;
 }
 

@@ -23,7 +23,6 @@ export type { CallOptions } from './call-options.ts';
 export type { BackendCapabilities } from './capabilities.ts';
 export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
 export type { Condition, CredentialInjection, EgressPolicy, HostBlock, Route, RouteBudget, TenantPin } from './egress-policy.ts';
-export { entryPoint } from './entry-point.ts';
 export {
   ERROR_EXIT_STATUS,
   type ErrorCode,
@@ -46,6 +45,7 @@ export {
 } from './host-name.ts';
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';
+export { ownFile } from './own-file.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
 export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { entryPoint } from '../../core/entry-point.ts';
+import { ownFile } from '../../core/own-file.ts';
 import type { NetworkFiles } from './network-files.ts';
 
 /**
@@ -15,7 +15,7 @@ export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '655
 export function startKeeper(files: NetworkFiles, adoptPid = 0, env: NodeJS.ProcessEnv = process.env): ChildProcess {
   const log = openSync(files.log, 'a', 0o600);
   try {
-    const gateway = [process.execPath, ...GATEWAY_FLAGS, entryPoint(import.meta.url, 'main'), files.plan];
+    const gateway = [process.execPath, ...GATEWAY_FLAGS, ownFile({ source: 'sidecars/gateway/main.ts', built: 'gateway.js' }), files.plan];
     const keeper = spawn('/bin/sh', [files.keeperScript, files.dir, String(adoptPid), ...gateway], {
       cwd: '/',
       detached: true,

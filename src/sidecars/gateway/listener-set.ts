@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket as UdpSocket } from 'node:dgram';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
-import { entryPoint } from '../../core/entry-point.ts';
+import { ownFile } from '../../core/own-file.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
 
@@ -92,7 +92,7 @@ function spawnHelper({ holder, rootless }: NamespaceEntrance, specs: readonly Li
   const helper = [
     process.execPath,
     '--max-semi-space-size=1',
-    entryPoint(import.meta.url, 'listener-helper'),
+    ownFile({ source: 'sidecars/gateway/listener-helper.ts', built: 'listener-helper.js' }),
     String(process.pid),
     namespace,
     JSON.stringify(specs),

@@ -1,0 +1,25 @@
+// Bundles src/ and the packages that it uses into the directory of its argument. A start reads a few files where it would look for
+// hundreds of modules; what a command seldom needs stays in bundles of its own, loaded when it is used.
+import path from 'node:path';
+import { build } from 'rolldown';
+
+const ROOT = path.join(import.meta.dirname, '..');
+
+await build({
+  cwd: ROOT,
+  input: {
+    cli: 'src/cli/main.ts',
+    index: 'src/index.ts',
+    gateway: 'src/sidecars/gateway/main.ts',
+    'listener-helper': 'src/sidecars/gateway/listener-helper.ts',
+    // measured by themselves in `bench/`
+    egress: 'src/sidecars/egress/index.ts',
+    'collect-when-idle': 'src/sidecars/gateway/collect-when-idle.ts',
+  },
+  platform: 'node',
+  // CommonJS packages ask for it
+  transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
+  // large and seldom used, or native code that is tried and may be missing: taken from node_modules
+  external: ['dockerode', 'cpu-features', /\.node$/],
+  output: { dir: process.argv[2], format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', sourcemap: true },
+});
