@@ -1,11 +1,11 @@
 /*
  * Scope: an append-only record of every decision: JSON lines, each with the SHA-256 of the line before it.
- * Out of scope: hiding the record from its owner. Fail-safe direction: where a line cannot be written, `record` throws and the
- * caller refuses.
+ * Out of scope: hiding the record from its owner. Fail-safe direction: where a line cannot be written, `record` throws, `commit`
+ * rejects, and the caller refuses.
  */
 import { hash } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
+import { AuditFile } from './audit-file.ts';
 import { GENESIS, parseEntry } from './audit-verify.ts';
 
 /** One decision. Further fields are strings and numbers, cut at `MAX_FIELD_LENGTH`; never a secret. */
@@ -19,6 +19,11 @@ export interface AuditEvent {
 export interface AuditLog {
   /** Adds a line and gives its number. It is in the file when this returns; throws where that fails, and then no line is added */
   record(event: AuditEvent): number;
+  /**
+   * Adds a line and gives its number once it is in the file; rejects where that fails, and then no line is added. All lines of one turn
+   * of the event loop share one write, so this is the way for what happens often
+   */
+  commit(event: AuditEvent): Promise<number>;
   /** Adds a line about what has happened anyway; it reaches the file with the next one, at the latest in the next turn of the event loop */
   recordLater(event: AuditEvent): void;
   /** Writes what is waiting */
@@ -34,12 +39,19 @@ export interface AuditLogOptions {
   readonly now?: () => Date;
 }
 
+interface Waiting {
+  /** JSON of the event's fields without the braces */
+  readonly fields: string;
+  readonly time: string;
+  /** Called once the line is in the file; a line without it may wait for a disk that has room again */
+  readonly done?: (number: number) => void;
+  readonly failed?: (error: unknown) => void;
+}
+
 const DEFAULT_MAX_BYTES = 8 * 1024 * 1024;
 const DEFAULT_KEEP = 4;
 /** Longest text of one field: a path of a request fits, a flood does not. */
 const MAX_FIELD_LENGTH = 1_024;
-/** A line is far shorter; the search for the last whole line starts this far from the end. */
-const TAIL_BYTES = 256 * 1024;
 /** Lines that wait while the disk refuses them, and the most that one crash can lose. */
 const MAX_WAITING = 256;
 
@@ -49,65 +61,73 @@ export function openAuditLog(file: string, options: AuditLogOptions = {}): Audit
 }
 
 class FileAuditLog implements AuditLog {
-  readonly #file: string;
-  readonly #maxBytes: number;
-  readonly #keep: number;
+  readonly #path: string;
+  readonly #file: AuditFile;
   readonly #now: () => Date;
-  #descriptor: number;
-  #bytes: number;
   #previous = GENESIS;
   #sequence = 0;
-  #waiting: string[] = [];
+  #waiting: Waiting[] = [];
   #scheduled = false;
   #closed = false;
 
   constructor(file: string, { maxBytes = DEFAULT_MAX_BYTES, keep = DEFAULT_KEEP, now = () => new Date() }: AuditLogOptions) {
-    this.#file = file;
-    this.#maxBytes = maxBytes;
-    this.#keep = keep;
+    this.#path = file;
     this.#now = now;
-    this.#descriptor = openForAppend(file);
-    this.#bytes = fstatSync(this.#descriptor).size;
-    this.#resume();
+    this.#file = new AuditFile(file, { maxBytes, keep, isLine: (text) => parseEntry(text) !== undefined });
+    const { lastLine, bytesCut } = this.#file.recover();
+    if (lastLine !== undefined) {
+      this.#previous = hash('sha256', lastLine);
+      this.#sequence = parseEntry(lastLine)?.sequence ?? 0;
+    }
+    if (bytesCut > 0) this.record({ kind: 'audit-repaired', decision: 'allow', bytesCut });
   }
 
   record(event: AuditEvent): number {
-    const before = this.#previous;
-    this.#add(event);
-    try {
-      this.flush();
-    } catch (error) {
-      this.#waiting.pop();
-      this.#sequence -= 1;
-      this.#previous = before;
-      throw error;
-    }
-    return this.#sequence;
+    let written = 0;
+    this.#add(event, {
+      done: (number) => {
+        written = number;
+      },
+    });
+    this.flush();
+    return written;
+  }
+
+  commit(event: AuditEvent): Promise<number> {
+    return new Promise((done, failed) => {
+      this.#add(event, { done, failed });
+      this.#flushSoon();
+    });
   }
 
   recordLater(event: AuditEvent): void {
     if (this.#waiting.length >= MAX_WAITING) this.flush();
-    this.#add(event);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#flushLater());
+    this.#add(event, {});
+    this.#flushSoon();
   }
 
   flush(): void {
-    if (this.#waiting.length === 0) return;
-    const bytes = Buffer.from(this.#waiting.join(''));
-    try {
-      if (this.#bytes > 0 && this.#bytes + bytes.length > this.#maxBytes) this.#rotate();
-      writeWhole(this.#descriptor, bytes, this.#bytes);
-    } catch (error) {
-      throw new TerokError(
-        systemCodeOf(error) === 'ENOSPC' ? 'DISK_FULL' : 'GATEWAY_FAILED',
-        `The audit log \`${this.#file}\` cannot be written: ${messageOf(error)}`,
-        { cause: error },
-      );
+    const batch = this.#waiting;
+    if (batch.length === 0) return;
+    let sequence = this.#sequence;
+    let previous = this.#previous;
+    let text = '';
+    for (const { fields, time } of batch) {
+      sequence += 1;
+      const line = `{"sequence":${sequence},"time":"${time}","previous":"${previous}",${fields}}`;
+      previous = hash('sha256', line);
+      text += `${line}\n`;
     }
-    this.#bytes += bytes.length;
+    try {
+      this.#file.append(Buffer.from(text));
+    } catch (error) {
+      throw this.#giveUp(batch, error);
+    }
+    const first = this.#sequence + 1;
+    this.#sequence = sequence;
+    this.#previous = previous;
     this.#waiting = [];
+    for (const [index, { done }] of batch.entries()) done?.(first + index);
   }
 
   close(): void {
@@ -116,20 +136,23 @@ class FileAuditLog implements AuditLog {
       this.flush();
     } finally {
       this.#closed = true;
-      closeSync(this.#descriptor);
+      this.#file.close();
     }
   }
 
-  #add(event: AuditEvent): void {
-    if (this.#closed) throw new TerokError('WRONG_STATE', `The audit log \`${this.#file}\` is closed.`);
-    this.#sequence += 1;
-    const line = JSON.stringify({ sequence: this.#sequence, time: this.#now().toISOString(), previous: this.#previous, ...bounded(event) });
-    this.#previous = hash('sha256', line);
-    this.#waiting.push(`${line}\n`);
+  #add(event: AuditEvent, then: Pick<Waiting, 'done' | 'failed'>): void {
+    if (this.#closed) throw new TerokError('WRONG_STATE', `The audit log \`${this.#path}\` is closed.`);
+    this.#waiting.push({ fields: fieldsOf(event), time: this.#now().toISOString(), ...then });
   }
 
-  /** What cannot be written stays in memory, in its place before the next line. */
-  #flushLater(): void {
+  #flushSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flushNow());
+  }
+
+  /** What may wait and cannot be written stays in memory, in its place before the next line. */
+  #flushNow(): void {
     this.#scheduled = false;
     if (this.#closed) return;
     try {
@@ -139,86 +162,22 @@ class FileAuditLog implements AuditLog {
     }
   }
 
-  #rotate(): void {
-    // Absent where an earlier attempt could move the file but not make the next one
-    if (existsSync(this.#file)) this.#putAside();
-    const next = openForAppend(this.#file);
-    closeSync(this.#descriptor);
-    this.#descriptor = next;
-    this.#bytes = 0;
-  }
-
-  #putAside(): void {
-    rmSync(`${this.#file}.${this.#keep}`, { force: true });
-    for (let age = this.#keep - 1; age >= 0; age -= 1) {
-      const from = age === 0 ? this.#file : `${this.#file}.${age}`;
-      if (existsSync(from)) renameSync(from, `${this.#file}.${age + 1}`);
-    }
-  }
-
-  /** Takes up the chain after the last whole line; a crash between rename and first write leaves it in `<file>.1`. */
-  #resume(): void {
-    const whole = lastWholeLine(this.#descriptor, this.#bytes);
-    const torn = this.#bytes - whole.end;
-    if (torn > 0) ftruncateSync(this.#descriptor, whole.end);
-    this.#bytes = whole.end;
-    const line = whole.line ?? lastLineOfFile(`${this.#file}.1`);
-    if (line !== undefined) {
-      this.#previous = hash('sha256', line);
-      this.#sequence = sequenceOf(line);
-    }
-    if (torn > 0) this.record({ kind: 'audit-repaired', decision: 'allow', bytesCut: torn });
+  /** Decisions that did not get into the file are none: their callers refuse. */
+  #giveUp(batch: readonly Waiting[], cause: unknown): TerokError {
+    const code = systemCodeOf(cause) === 'ENOSPC' ? 'DISK_FULL' : 'GATEWAY_FAILED';
+    const error = new TerokError(code, `The audit log \`${this.#path}\` cannot be written: ${messageOf(cause)}`, { cause });
+    this.#waiting = batch.filter(({ done }) => done === undefined);
+    for (const { failed } of batch) failed?.(error);
+    return error;
   }
 }
 
-function bounded(event: AuditEvent): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(event).map(([name, value]) => [
-      name,
-      typeof value === 'string' && value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}…` : value,
-    ]),
-  );
+/** JSON of the event without its braces. */
+function fieldsOf(event: AuditEvent): string {
+  const text = JSON.stringify(event);
+  return (text.length <= MAX_FIELD_LENGTH ? text : JSON.stringify(event, bounded)).slice(1, -1);
 }
 
-function openForAppend(file: string): number {
-  return openSync(file, 'a+', 0o600);
-}
-
-/** Writes all bytes or takes back what it wrote, so that a full disk never leaves half a line. */
-function writeWhole(descriptor: number, bytes: Buffer, end: number): void {
-  let written = 0;
-  try {
-    while (written < bytes.length) written += writeSync(descriptor, bytes, written);
-  } catch (error) {
-    ftruncateSync(descriptor, end);
-    throw error;
-  }
-}
-
-function lastWholeLine(descriptor: number, size: number): { readonly end: number; readonly line: string | undefined } {
-  const start = Math.max(0, size - TAIL_BYTES);
-  const tail = Buffer.alloc(size - start);
-  readSync(descriptor, tail, 0, tail.length, start);
-  let end = tail.lastIndexOf(0x0a) + 1;
-  while (end > 0) {
-    const from = tail.lastIndexOf(0x0a, end - 2) + 1;
-    const line = tail.subarray(end === 1 ? 0 : from, end - 1).toString('utf8');
-    if (parseEntry(line) !== undefined) return { end: start + end, line };
-    end = end === 1 ? 0 : from;
-  }
-  return { end: start, line: undefined };
-}
-
-function lastLineOfFile(file: string): string | undefined {
-  if (!existsSync(file)) return undefined;
-  const descriptor = openSync(file, 'r');
-  try {
-    return lastWholeLine(descriptor, fstatSync(descriptor).size).line;
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function sequenceOf(line: string): number {
-  return parseEntry(line)?.sequence ?? 0;
+function bounded(_name: string, value: unknown): unknown {
+  return typeof value === 'string' && value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}…` : value;
 }

@@ -6,7 +6,7 @@ import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
 import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
-import { type Denied, decide, deny, type EgressRequest, type EgressTarget } from './decide.ts';
+import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import type { RequestHead } from './message.ts';
@@ -38,14 +38,15 @@ export function requestOf({ method, target, headers, hasBody, isWebSocket }: Req
   return { name: origin.name, port: origin.port, method, target, headers, hasBody, isWebSocket };
 }
 
-/** Decides a request and says what to send upstream, or why nothing is sent. Either way the audit log has it. */
-export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<RecordedPlan | Denied> {
-  const planned = await tryPlan(context, head, origin);
-  return auditRequest(context.audit, origin.target, head, planned);
+/** May this request go out, and by which route? */
+function judgeRequest(context: ExchangeContext, head: RequestHead, target: EgressTarget): RequestDecision {
+  return decide(context.policy(), requestOf(head, target));
 }
 
-async function tryPlan(context: ExchangeContext, head: RequestHead, { target, secure }: RequestOrigin): Promise<ForwardPlan | Denied> {
-  const decision = decide(context.policy(), requestOf(head, target));
+/** Judges a request and says what to send upstream, or why nothing is sent. */
+export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<ForwardPlan | Denied> {
+  const { target, secure } = origin;
+  const decision = judgeRequest(context, head, target);
   if (!decision.allow) return decision;
   const { route } = decision;
   const upstreamSecure = secure && route.plainUpstream !== true;
@@ -89,12 +90,17 @@ async function secretOf(context: ExchangeContext, name: string): Promise<string 
 }
 
 /** The decision once it is recorded; one that cannot be recorded is a refusal. */
-function auditRequest(audit: AuditLog, target: EgressTarget, head: RequestHead, planned: ForwardPlan | Denied): RecordedPlan | Denied {
+export async function recordDecision(
+  { audit }: ExchangeContext,
+  head: RequestHead,
+  target: EgressTarget,
+  planned: ForwardPlan | Denied,
+): Promise<RecordedPlan | Denied> {
   const path = head.target.split('?', 1)[0] ?? '';
   const common = { kind: 'request', host: target.name, port: target.port, method: head.method, path };
   try {
     if ('reason' in planned) {
-      audit.record({
+      await audit.commit({
         ...common,
         decision: 'deny',
         reason: planned.reason,
@@ -103,7 +109,8 @@ function auditRequest(audit: AuditLog, target: EgressTarget, head: RequestHead, 
       return planned;
     }
     const injected = planned.secret === undefined ? {} : { injected: true };
-    return { ...planned, auditLine: audit.record({ ...common, decision: 'allow', route: planned.route.name, ...injected }) };
+    const auditLine = await audit.commit({ ...common, decision: 'allow', route: planned.route.name, ...injected });
+    return { ...planned, auditLine };
   } catch (error) {
     if ('reason' in planned) return planned;
     const hint = 'A person frees some space on the host; `terok doctor` says more.';

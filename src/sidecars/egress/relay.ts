@@ -4,24 +4,29 @@
  */
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
+import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import type { FrontRequest, FrontResponse } from './front.ts';
 import { returnedHeaders } from './headers.ts';
 import { REFUSAL_STATUS, refusalBody, refusalHeaders } from './refusal.ts';
-import { Scrubber } from './scrub.ts';
+import { endThrough, pushThrough, type ResponseStage, StageRefusal, textThrough } from './stages.ts';
 import { UpstreamError } from './upstream.ts';
+
+/** What carries a request to its server and the answer back. */
+export type Transport = Pick<Dispatcher, 'dispatch'>;
 
 export interface RelayOptions {
   readonly plan: ForwardPlan;
+  readonly stages: readonly ResponseStage[];
   /** The answer could not be passed on; whoever is called answers the bottle */
   readonly onFailure: (denied: Denied, detail: string) => void;
 }
 
 /** Sends a planned request; the answer streams into the relay. */
-export function dispatchRequest(dispatcher: Dispatcher, plan: ForwardPlan, body: FrontRequest | null, relay: ResponseRelay): void {
-  dispatcher.dispatch(
+export function dispatchRequest(transport: Transport, plan: ForwardPlan, body: Readable | null, relay: ResponseRelay): void {
+  transport.dispatch(
     {
       method: plan.method,
       path: plan.requestTarget,
@@ -52,7 +57,7 @@ export function answerRefusal(request: FrontRequest, response: FrontResponse, re
 export class ResponseRelay implements Dispatcher.DispatchHandler {
   readonly #response: FrontResponse;
   readonly #options: RelayOptions;
-  readonly #scrubber: Scrubber | undefined;
+  readonly #stages: readonly ResponseStage[];
   #controller: Dispatcher.DispatchController | undefined;
   #aborted: string | undefined;
   #started = false;
@@ -64,7 +69,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   constructor(response: FrontResponse, options: RelayOptions) {
     this.#response = response;
     this.#options = options;
-    this.#scrubber = options.plan.secret === undefined ? undefined : new Scrubber(options.plan.secret);
+    this.#stages = options.stages;
     response.on('drain', () => this.#controller?.resume());
     response.on('close', () => this.#onClose());
     response.on('error', () => this.#onClose());
@@ -89,22 +94,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, statusMessage = ''): void {
     if (status < 200) return;
     this.#status = status;
-    const encoding = headers['content-encoding'];
-    if (this.#scrubber !== undefined && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
-      const refusal = deny(
-        'response-unscannable',
-        'the server encoded its answer, so it cannot be searched for the credential',
-        'Ask for the answer without compression.',
-      );
-      this.#fail(refusal, `content-encoding ${encoding.slice(0, 40)}`);
-      controller.abort(new Error(refusal.message));
-      return;
-    }
-    this.#started = true;
-    const flat = returnedHeaders(headers, (value) => this.#scrubber?.text(value) ?? value);
-    if (isHttp2(this.#response)) this.#response.writeHead(status, flat as unknown as IncomingHttpHeaders);
-    else this.#response.writeHead(status, this.#scrubber?.text(statusMessage) ?? statusMessage, flat);
-    setImmediate(() => this.#flushHead());
+    this.#guard(controller, () => this.#start(status, headers, statusMessage));
   }
 
   onBodySent(chunk: Buffer): void {
@@ -113,27 +103,61 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#bytesDown += chunk.length;
-    const bytes = this.#scrubber?.push(chunk) ?? chunk;
-    if (bytes.length > 0 && !(this.#response as ServerResponse).write(bytes)) controller.pause();
+    this.#guard(controller, () => {
+      const bytes = pushThrough(this.#stages, chunk);
+      if (bytes.length > 0 && !(this.#response as ServerResponse).write(bytes)) controller.pause();
+    });
   }
 
-  onResponseEnd(_controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    this.#finished = true;
-    const rest = this.#scrubber?.end();
-    const fields = Object.entries(trailers ?? {});
-    if (fields.length > 0)
-      this.#response.addTrailers(
-        Object.fromEntries(fields.map(([name, value]) => [name, this.#scrubber?.text(String(value)) ?? String(value)])),
-      );
-    if (rest !== undefined && rest.length > 0) this.#response.end(rest);
-    else this.#response.end();
+  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
+    this.#guard(controller, () => this.#end(trailers ?? {}));
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     if (this.#finished) return;
+    if (error instanceof StageRefusal) {
+      this.#fail(error.denied, error.denied.detail ?? error.message);
+      return;
+    }
     const name = this.#options.plan.target.name;
     const reason = error instanceof UpstreamError ? error.reason : 'upstream-failed';
     this.#fail(deny(reason, failureMessage(reason, name), failureHint(reason, this.#options.plan.route.name)), error.message);
+  }
+
+  #start(status: number, headers: IncomingHttpHeaders, statusMessage: string): void {
+    const encoding = headers['content-encoding'];
+    if (this.#stages.length > 0 && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+      const message = 'the server encoded its answer, so it cannot be searched for the credential';
+      const refusal = deny('response-unscannable', message, 'Ask for the answer without compression.');
+      throw new StageRefusal({ ...refusal, detail: `content-encoding ${encoding.slice(0, 40)}` });
+    }
+    const flat = returnedHeaders(headers, (value) => textThrough(this.#stages, value));
+    const phrase = textThrough(this.#stages, statusMessage);
+    this.#started = true;
+    if (isHttp2(this.#response)) this.#response.writeHead(status, flat as unknown as IncomingHttpHeaders);
+    else this.#response.writeHead(status, phrase, flat);
+    setImmediate(() => this.#flushHead());
+  }
+
+  #end(trailers: IncomingHttpHeaders): void {
+    const rest = endThrough(this.#stages);
+    const fields = Object.entries(trailers).map(([name, value]): [string, string] => [name, textThrough(this.#stages, String(value))]);
+    if (fields.length > 0) this.#response.addTrailers(Object.fromEntries(fields));
+    this.#finished = true;
+    if (rest.length > 0) this.#response.end(rest);
+    else this.#response.end();
+  }
+
+  /** What a stage refuses, or fails at, ends the exchange. */
+  #guard(controller: Dispatcher.DispatchController, work: () => void): void {
+    if (this.#finished) return;
+    try {
+      work();
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error));
+      this.onResponseError(controller, reason);
+      controller.abort(reason);
+    }
   }
 
   #fail(refusal: Denied, detail: string): void {

@@ -5,15 +5,15 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import { type ExchangeContext, planRequest, type RecordedPlan, requestOf } from './exchange.ts';
+import { type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
-import { answerRefusal, dispatchRequest, ResponseRelay } from './relay.ts';
+import { answerRefusal, dispatchRequest, ResponseRelay, type Transport } from './relay.ts';
+import { createStages, streamThrough } from './stages.ts';
 import { relayUpgrade } from './upgrade.ts';
 import type { Upstreams } from './upstream.ts';
 
@@ -26,7 +26,7 @@ export interface RequestParts {
 
 interface Prepared {
   readonly plan: RecordedPlan;
-  readonly dispatcher: Dispatcher;
+  readonly transport: Transport;
 }
 
 export class Requests {
@@ -59,35 +59,36 @@ export class Requests {
     refusals.note({ kind: 'tls', decision: 'deny', host: target.name, port: target.port, reason: 'ca-not-trusted', detail: code });
   }
 
+  /** The steps of every request: read, judge, plan, connect, record, send. */
   async #request(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): Promise<void> {
-    const { refusals } = this.#parts;
-    const { target } = origin;
     const head = readRequestHead(request, origin);
     if ('reason' in head) {
-      refusals.record(target, head);
+      this.#parts.refusals.record(origin.target, head);
       answerRefusal(request, response, head);
       return;
     }
     const prepared = await this.#prepare(head, origin);
-    if ('reason' in prepared) {
-      answerRefusal(request, response, prepared);
-      return;
-    }
-    if (response.destroyed) return;
+    if ('reason' in prepared) answerRefusal(request, response, prepared);
+    else if (!response.destroyed) this.#send(request, response, { ...prepared, head });
+  }
+
+  #send(request: FrontRequest, response: FrontResponse, { plan, transport, head }: Prepared & { readonly head: RequestHead }): void {
     if (request.headers.expect !== undefined && head.hasBody) response.writeContinue();
+    const stages = createStages(plan);
     const relay = new ResponseRelay(response, {
-      plan: prepared.plan,
+      plan,
+      stages: stages.response,
       onFailure: (refusal, detail) => {
-        refusals.record(target, refusal, detail);
+        this.#parts.refusals.record(plan.target, refusal, detail);
         answerRefusal(request, response, refusal);
       },
     });
-    const forget = this.#register(head, prepared.plan, (reason) => relay.abort(reason));
+    const forget = this.#register(head, plan, (reason) => relay.abort(reason));
     response.once('close', () => {
       forget();
-      this.#recordEnd(prepared.plan, relay.outcome);
+      this.#recordEnd(plan, relay.outcome);
     });
-    dispatchRequest(prepared.dispatcher, prepared.plan, head.hasBody ? request : null, relay);
+    dispatchRequest(transport, plan, head.hasBody ? streamThrough(request, stages.request) : null, relay);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): Promise<void> {
@@ -112,15 +113,16 @@ export class Requests {
     relayUpgrade(socket, rest, { ...prepared, onFailure: (refusal, detail) => refusals.record(origin.target, refusal, detail) });
   }
 
-  /** Decides under the policy that still holds when everything is ready to send. */
+  /** Judges under the policy that still holds when the decision is recorded and everything is ready to send. */
   async #prepare(head: RequestHead, origin: RequestOrigin): Promise<Prepared | Denied> {
     const { context, upstreams } = this.#parts;
     for (;;) {
       const policy = context.policy();
-      const plan = await planRequest(context, head, origin);
+      const planned = await planRequest(context, head, origin);
+      const transport = 'reason' in planned ? undefined : await upstreams.pool(origin.target, planned.upstream);
+      const plan = await recordDecision(context, head, origin.target, planned);
       if ('reason' in plan) return plan;
-      const dispatcher = await upstreams.pool(origin.target, plan.upstream);
-      if (policy === context.policy()) return { plan, dispatcher };
+      if (transport !== undefined && policy === context.policy()) return { plan, transport };
     }
   }
 

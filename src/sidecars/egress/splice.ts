@@ -1,15 +1,20 @@
 import type { Duplex, Transform } from 'node:stream';
 
+/** What each direction passes through on its way. */
+export interface SpliceFilters {
+  readonly up?: Transform;
+  readonly down?: Transform;
+}
+
 /** Joins two connections with back-pressure; a half-close passes on, an error or close of one destroys the other. */
-export function splice(client: Duplex, upstream: Duplex, filter?: Transform): void {
+export function splice(client: Duplex, upstream: Duplex, { up, down }: SpliceFilters = {}): void {
+  const parts = [client, upstream, ...(up === undefined ? [] : [up]), ...(down === undefined ? [] : [down])];
   const end = (): void => {
-    client.destroy();
-    upstream.destroy();
-    filter?.destroy();
+    for (const part of parts) part.destroy();
   };
-  client.on('error', end).on('close', end);
-  upstream.on('error', end).on('close', end);
-  client.pipe(upstream);
-  if (filter === undefined) upstream.pipe(client);
-  else upstream.pipe(filter.on('error', end)).pipe(client);
+  for (const part of parts) part.on('error', end);
+  client.on('close', end);
+  upstream.on('close', end);
+  (up === undefined ? client : client.pipe(up)).pipe(upstream);
+  (down === undefined ? upstream : upstream.pipe(down)).pipe(client);
 }

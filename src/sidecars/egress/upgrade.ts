@@ -1,25 +1,26 @@
 import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
-import { type Duplex, Transform } from 'node:stream';
-import type { Dispatcher } from 'undici';
+import type { Duplex } from 'node:stream';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
-import { Scrubber } from './scrub.ts';
-import { splice } from './splice.ts';
+import type { Transport } from './relay.ts';
+import { type SpliceFilters, splice } from './splice.ts';
+import { createStages, type ResponseStage, type Stages, textThrough, transformOf } from './stages.ts';
 import { UpstreamError } from './upstream.ts';
 
 export interface UpgradeOptions {
-  readonly dispatcher: Dispatcher;
+  readonly transport: Transport;
   readonly plan: ForwardPlan;
   readonly onFailure: (denied: Denied, detail: string) => void;
 }
 
 /** Asks the upstream for a WebSocket and joins both ends; `head` is what the client sent after its request. */
-export function relayUpgrade(client: Duplex, head: Buffer, { dispatcher, plan, onFailure }: UpgradeOptions): void {
-  const scrubber = plan.secret === undefined ? undefined : new Scrubber(plan.secret);
+export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, onFailure }: UpgradeOptions): void {
+  const stages = createStages(plan);
+  const isSearched = stages.request.length + stages.response.length > 0;
   // Compressed frames could carry the credential unseen
-  const headers = scrubber === undefined ? plan.headers : plan.headers.filter(([name]) => name !== 'sec-websocket-extensions');
+  const headers = !isSearched ? plan.headers : plan.headers.filter(([name]) => name !== 'sec-websocket-extensions');
   let settled = false;
   const fail = (detail: string, reason: Denied['reason'] = 'upstream-failed'): void => {
     if (settled) return;
@@ -33,15 +34,15 @@ export function relayUpgrade(client: Duplex, head: Buffer, { dispatcher, plan, o
     if (client.writable) client.end(rawRefusal(refusal), () => client.destroy());
     else client.destroy();
   };
-  dispatcher.dispatch(
+  transport.dispatch(
     { method: 'GET', path: plan.requestTarget, headers: headers.flat(), upgrade: 'websocket' },
     {
       onRequestStart: () => undefined,
       onRequestUpgrade: (_controller, status, answer, socket) => {
         settled = true;
-        client.write(switchingHead(status, answer, scrubber));
+        client.write(switchingHead(status, answer, stages.response));
         if (head.length > 0) client.unshift(head);
-        splice(client, socket, scrubber === undefined ? undefined : scrubbing(scrubber));
+        splice(client, socket, filtersOf(stages));
       },
       onResponseStart: (controller, status) => {
         if (status < 200) return;
@@ -55,17 +56,17 @@ export function relayUpgrade(client: Duplex, head: Buffer, { dispatcher, plan, o
   );
 }
 
-function switchingHead(status: number, answer: IncomingHttpHeaders, scrubber: Scrubber | undefined): string {
-  const flat = returnedHeaders(answer, (value) => scrubber?.text(value) ?? value);
+function switchingHead(status: number, answer: IncomingHttpHeaders, stages: readonly ResponseStage[]): string {
+  const flat = returnedHeaders(answer, (value) => textThrough(stages, value));
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket'];
   for (let at = 0; at + 1 < flat.length; at += 2) lines.push(`${flat[at]}: ${flat[at + 1]}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** Masks the secret by as many other bytes, so frames keep their length. */
-function scrubbing(scrubber: Scrubber): Transform {
-  return new Transform({
-    transform: (chunk: Buffer, _encoding, done) => done(null, scrubber.push(chunk)),
-    flush: (done) => done(null, scrubber.end()),
-  });
+/** Stages give as many bytes as they take, so frames keep their length. */
+function filtersOf({ request, response }: Stages): SpliceFilters {
+  return {
+    ...(request.length === 0 ? {} : { up: transformOf(request) }),
+    ...(response.length === 0 ? {} : { down: transformOf(response) }),
+  };
 }

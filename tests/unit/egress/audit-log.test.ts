@@ -85,6 +85,29 @@ describe('the audit log', () => {
     expect(() => log.record({ kind: 'request', decision: 'allow' })).toThrow('closed');
   });
 
+  test('writes the lines of one turn together, each before its decision counts', async () => {
+    const log = openAuditLog(file);
+    const first = log.commit({ kind: 'request', decision: 'allow', index: 0 });
+    log.recordLater({ kind: 'end', decision: 'allow', index: 1 });
+    const second = log.commit({ kind: 'request', decision: 'deny', index: 2 });
+    expect(statSync(file).size).toBe(0);
+    expect(await first).toBe(1);
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(4);
+    expect(await second).toBe(3);
+    expect(log.record({ kind: 'request', decision: 'allow', index: 3 })).toBe(4);
+    log.close();
+    expect(verifyAuditLog(file)).toEqual({ intact: true, lines: 4 });
+  });
+
+  test('a line that cannot be written is no decision; what happened anyway waits for its place', async () => {
+    const log = openAuditLog('/dev/full');
+    const refused = log.commit({ kind: 'request', decision: 'allow' });
+    log.recordLater({ kind: 'end', decision: 'allow' });
+    await expect(refused).rejects.toMatchObject({ code: 'DISK_FULL' });
+    await expect(log.commit({ kind: 'request', decision: 'allow' })).rejects.toMatchObject({ code: 'DISK_FULL' });
+    expect(() => log.record({ kind: 'connection', decision: 'allow' })).toThrow('cannot be written');
+  });
+
   test('is whole after kill -9 of a process that writes without pause', async () => {
     const module = path.resolve('src/sidecars/egress/audit-log.ts');
     const script = `import(${JSON.stringify(module)}).then(({ openAuditLog }) => { const log = openAuditLog(${JSON.stringify(file)}); const go = () => { for (let i = 0; i < 50; i += 1) log.record({ kind: 'request', decision: 'allow', i }); setImmediate(go); }; go(); })`;

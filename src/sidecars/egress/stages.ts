@@ -1,0 +1,91 @@
+/*
+ * Scope: what looks at the bytes of a request or of its answer on their way: one after the other, chunk by chunk, in bounded memory.
+ * Out of scope: what each of them looks for. Fail-safe direction: a stage that throws ends the body there; a `StageRefusal` says why.
+ */
+import { pipeline, type Readable, Transform } from 'node:stream';
+import type { Denied } from './decide.ts';
+import type { ForwardPlan } from './exchange.ts';
+import { Scrubber } from './scrub.ts';
+
+/** Looks at one body. May mask and hold back bytes, but gives as many as it took, so that a length that was announced stays true. */
+export interface BodyStage {
+  /** Gives the bytes that may go on; may throw a `StageRefusal` */
+  push(chunk: Buffer): Buffer;
+  /** Gives what was held back; may throw a `StageRefusal` */
+  end(): Buffer;
+}
+
+/** A stage of the answer sees its header values, reason phrase and trailers as well. */
+export interface ResponseStage extends BodyStage {
+  text(value: string): string;
+}
+
+/** The stages of one exchange, each made for it alone. */
+export interface Stages {
+  readonly request: readonly BodyStage[];
+  readonly response: readonly ResponseStage[];
+}
+
+/** A stage found what must not pass. */
+export class StageRefusal extends Error {
+  readonly denied: Denied;
+
+  constructor(denied: Denied) {
+    super(denied.message);
+    this.denied = denied;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** What looks at the bodies of this exchange; the place where further stages are added. */
+export function createStages(plan: ForwardPlan): Stages {
+  return { request: [], response: plan.secret === undefined ? [] : [new Scrubber(plan.secret)] };
+}
+
+/** Passes a chunk through all stages. */
+export function pushThrough(stages: readonly BodyStage[], chunk: Buffer): Buffer {
+  let bytes = chunk;
+  for (const stage of stages) bytes = stage.push(bytes);
+  return bytes;
+}
+
+/** What the stages still hold, in order, at the end of a body. */
+export function endThrough(stages: readonly BodyStage[]): Buffer {
+  let rest: Buffer = NOTHING;
+  for (const stage of stages) {
+    const passed = rest.length === 0 ? NOTHING : stage.push(rest);
+    const held = stage.end();
+    rest = held.length === 0 ? passed : Buffer.concat([passed, held]);
+  }
+  return rest;
+}
+
+export function textThrough(stages: readonly ResponseStage[], value: string): string {
+  let text = value;
+  for (const stage of stages) text = stage.text(text);
+  return text;
+}
+
+/** The source as the stages let it pass, with back-pressure; where one refuses, the stream fails with its `StageRefusal`. */
+export function streamThrough(source: Readable, stages: readonly BodyStage[]): Readable {
+  if (stages.length === 0) return source;
+  const through = transformOf(stages);
+  pipeline(source, through, () => undefined);
+  return through;
+}
+
+export function transformOf(stages: readonly BodyStage[]): Transform {
+  return new Transform({
+    transform: (chunk: Buffer, _encoding, done) => attempt(() => pushThrough(stages, chunk), done),
+    flush: (done) => attempt(() => endThrough(stages), done),
+  });
+}
+
+function attempt(work: () => Buffer, done: (error: Error | null, bytes?: Buffer) => void): void {
+  try {
+    done(null, work());
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)));
+  }
+}
