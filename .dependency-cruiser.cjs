@@ -1,5 +1,5 @@
-// The layers of docs/architecture.md. Arrows point inwards: cli → tasks → everything below → core.
-const LAYERS = ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects', 'tasks', 'cli'];
+// The layers of docs/architecture.md. Arrows point inwards: cli → redteam → tasks → everything below → core.
+const LAYERS = ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects', 'tasks', 'redteam', 'cli'];
 
 /** What each layer may import beside itself and core. */
 const MAY_IMPORT = {
@@ -12,7 +12,8 @@ const MAY_IMPORT = {
   review: [],
   projects: ['agents', 'images', 'vault', 'review'],
   tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects'],
-  cli: ['tasks'],
+  redteam: ['tasks'],
+  cli: ['tasks', 'redteam'],
 };
 
 const layerRules = LAYERS.map((layer) => ({

@@ -1,4 +1,4 @@
-import type { ArgumentSpec, CommandSpec, FlagOption, InputOf, ValueOption } from './command-spec.ts';
+import type { ArgumentSpec, CommandSpec, FlagOption, InputOf, OptionSpec, ValueOption } from './command-spec.ts';
 
 /** Options that every command takes. */
 export const COMMON_OPTIONS = {
@@ -26,6 +26,16 @@ const task = {
   completes: 'task',
   description: 'Name of the task, or an unambiguous beginning of it',
 } as const satisfies ArgumentSpec;
+
+const REDTEAM_DETAILS = [
+  'Makes bottles and servers of its own, tries every attack of the suite, and prints one line for each: `held`, `broken`, `not proven` where the attack could not be shown to work without the defence, `unsupported` where the backend makes no such claim, `out of scope`. Everything that it made is removed, also after Ctrl-C. No address but those of this machine is attacked.',
+  'The exit status is 1 when a claim is broken.',
+] as const;
+const redteamOptions = {
+  backend,
+  row: { kind: 'list', placeholder: 'ID', description: 'Run that row alone, for example `E3`' },
+  json,
+} as const satisfies Record<string, OptionSpec>;
 
 /** Every command of terok. Parser, help, shell completions and `docs/cli.md` come from here. */
 export const COMMANDS = {
@@ -146,6 +156,19 @@ export const COMMANDS = {
   },
   'backend list': { summary: 'List the backends, and what each lacks here', arguments: {}, options: { json } },
   'agent list': { summary: 'List the agents, the secrets that they use and the hosts that they reach', arguments: {}, options: { json } },
+  'redteam egress': {
+    summary: 'Attack the network and the credentials of bottles made for it, and say which claims held',
+    details: REDTEAM_DETAILS,
+    arguments: {},
+    options: redteamOptions,
+    examples: [['terok redteam egress --row E3', 'try one attack, and print what was seen']],
+  },
+  'redteam git': {
+    summary: 'Attack the git gate and the repositories of this machine from bottles made for it',
+    details: REDTEAM_DETAILS,
+    arguments: {},
+    options: redteamOptions,
+  },
   doctor: { summary: 'Check this machine and say what to do', arguments: {}, options: { json } },
   completions: {
     summary: 'Print the completion script of a shell',
@@ -177,11 +200,12 @@ export const GROUPS: Readonly<Record<string, string>> = {
   backend: 'Ways to make bottles',
   agent: 'Agents that terok can run',
   config: 'Settings in effect',
+  redteam: 'Attack bottles on this machine to see which claims hold',
 };
 
 export const EXIT_STATUSES: readonly (readonly [status: string, meaning: string])[] = [
   ['0', 'success; for `run` and `exec`, the agent or command ended with 0'],
-  ['1–119', '`run` and `exec`: the agent or command ended with that status'],
+  ['1–119', '`run` and `exec`: the agent or command ended with that status; `redteam`: 1 when a claim is broken'],
   ['120', 'the command line, the configuration or a route is wrong, or the backend cannot do what was asked'],
   ['121', 'no such task, agent, secret or backend; a name is ambiguous or taken; the task is in the wrong state'],
   ['122', 'this machine lacks something: backend, image, program, or the means to enforce a limit'],

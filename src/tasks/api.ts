@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type {
+  BackendCapabilities,
   BottleProcess,
   BottleStatus,
   CopyReport,
@@ -145,6 +146,7 @@ export interface BackendReport {
   readonly name: string;
   readonly isDefault: boolean;
   readonly isolation: string;
+  readonly capabilities: BackendCapabilities;
   readonly probe: ProbeReport;
 }
 
@@ -232,6 +234,11 @@ export interface Terok {
 
 export interface TerokOptions {
   readonly env?: NodeJS.ProcessEnv;
+  /**
+   * Servers that the caller started on the loopback, for attacks on its own bottles: a name server (`127.0.0.1:PORT`) for names below
+   * `.test`, and the PEM file of the CA of their certificates. A route must allow each of them like any other host.
+   */
+  readonly targets?: { readonly nameServer: string; readonly caFile: string };
   /** Told of every task of a killed process that was repaired */
   readonly onRepair?: (repair: { readonly slug: string; readonly message: string }) => void;
 }

@@ -129,6 +129,7 @@ function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | un
     vaultDir: vaultDir(context),
     ca: caFiles(plan.stateDir),
     ...(gate === undefined ? {} : { gate }),
+    ...(context.targets === undefined ? {} : { targets: context.targets }),
   };
 }
 

@@ -1,20 +1,24 @@
 import { type RuntimeBackend, resolvePaths, type TerokPaths } from '../core/index.ts';
+import type { TargetsPlan } from '../sidecars/gateway/index.ts';
 import { openBackend } from './backends.ts';
 
 /** What every operation of the task layer works with. */
 export interface TaskContext {
   readonly env: NodeJS.ProcessEnv;
   readonly paths: TerokPaths;
+  /** Servers that this process started itself and that its bottles may be allowed to reach */
+  readonly targets?: TargetsPlan;
   /** Loads a backend once per context */
   backend(name: string): Promise<RuntimeBackend>;
 }
 
-export function createContext(env: NodeJS.ProcessEnv): TaskContext {
+export function createContext(env: NodeJS.ProcessEnv, targets?: TargetsPlan): TaskContext {
   const paths = resolvePaths(env);
   const loaded = new Map<string, Promise<RuntimeBackend>>();
   return {
     env,
     paths,
+    ...(targets === undefined ? {} : { targets }),
     backend(name) {
       const backend = loaded.get(name) ?? openBackend(name, { paths, env });
       loaded.set(name, backend);

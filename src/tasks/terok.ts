@@ -38,7 +38,7 @@ import { describeTask, listTasks } from './task-views.ts';
  * await terok.secrets.set('anthropic', key);
  */
 export function createTerok(options: TerokOptions = {}): Terok {
-  return new LocalTerok(createContext(options.env ?? process.env), options.onRepair ?? (() => undefined));
+  return new LocalTerok(createContext(options.env ?? process.env, options.targets), options.onRepair ?? (() => undefined));
 }
 
 class LocalTerok implements Terok {
@@ -152,7 +152,8 @@ class LocalTerok implements Terok {
     return await Promise.all(
       BACKEND_NAMES.map(async (name) => {
         const backend = await this.#context.backend(name);
-        return { name, isDefault: name === chosen, isolation: backend.capabilities.isolation, probe: await backend.probe() };
+        const { capabilities } = backend;
+        return { name, isDefault: name === chosen, isolation: capabilities.isolation, capabilities, probe: await backend.probe() };
       }),
     );
   }

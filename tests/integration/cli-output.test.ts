@@ -41,7 +41,7 @@ describe('--json', () => {
     ],
     [
       ['backend', 'list'],
-      ['name', 'isDefault', 'isolation', 'probe'],
+      ['name', 'isDefault', 'isolation', 'capabilities', 'probe'],
     ],
     [
       ['agent', 'list'],

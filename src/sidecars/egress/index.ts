@@ -3,4 +3,5 @@ export { type AuditVerdict, verifyAuditLog } from './audit-verify.ts';
 export type { EgressTarget } from './decide.ts';
 export { createEgress, type Egress, type EgressOptions } from './egress.ts';
 export { REFUSAL_HEADER, type RefusalReason } from './refusal.ts';
-export type { ResolveName } from './upstream.ts';
+export { targetResolver } from './target-names.ts';
+export { type ResolveName, resolveOnHost } from './upstream.ts';

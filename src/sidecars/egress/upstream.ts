@@ -171,7 +171,8 @@ export class Upstreams {
   }
 }
 
-async function resolveOnHost(name: string): Promise<readonly string[]> {
+/** Addresses of a name as this host sees them. */
+export async function resolveOnHost(name: string): Promise<readonly string[]> {
   const found = await lookup(name, { all: true, verbatim: true });
   return found.map(({ address }) => address);
 }

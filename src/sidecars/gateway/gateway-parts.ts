@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { isTerokError, messageOf, TerokError } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
-import { type AuditLog, createEgress, openAuditLog } from '../egress/index.ts';
+import { type AuditLog, createEgress, openAuditLog, resolveOnHost, targetResolver } from '../egress/index.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
@@ -15,10 +15,11 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
   const readSecret = (name: string): Promise<string> => readVault(plan.vaultDir, name);
   await assertSecrets(plan.policy, readSecret);
   const audit = openAuditLog(files.audit);
-  const [certificatePem, keyPem, upstreamCaPem] = await Promise.all([
+  const extraCas = [plan.upstreamCa, plan.targets?.caFile].filter((file) => file !== undefined);
+  const [certificatePem, keyPem, upstreamCas] = await Promise.all([
     readFile(plan.ca.certificate, 'utf8'),
     readFile(plan.ca.key, 'utf8'),
-    plan.upstreamCa === undefined ? undefined : readFile(plan.upstreamCa, 'utf8'),
+    Promise.all(extraCas.map((file) => readFile(file, 'utf8'))),
   ]);
   const ca = { certificatePem, keyPem };
   const egress = await createEgress({
@@ -26,7 +27,8 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ca,
     readSecret,
     audit,
-    ...(upstreamCaPem === undefined ? {} : { upstreamCaPem }),
+    ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
+    ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });
   return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, readSecret) };
 }

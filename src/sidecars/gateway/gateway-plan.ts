@@ -18,6 +18,15 @@ export interface GatewayPlan {
   readonly gate?: GatePlan;
   /** Extra CAs (PEM file) trusted for upstreams, beside the host's own */
   readonly upstreamCa?: string;
+  readonly targets?: TargetsPlan;
+}
+
+/** Servers that the process which makes the bottle started itself, for `terok redteam`; see `targetResolver`. */
+export interface TargetsPlan {
+  /** Asked for names below `.test`, for example `127.0.0.1:40053` */
+  readonly nameServer: string;
+  /** PEM file of the CA that signed their certificates */
+  readonly caFile: string;
 }
 
 export interface GatePlan {

@@ -1,0 +1,70 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { run, TerokError } from '../../core/index.ts';
+import type { RedBench } from './bench.ts';
+import type { RedBottle } from './bottle.ts';
+
+/** The programs of the attacks, as sources or built */
+const PROGRAMS = fileURLToPath(new URL('../programs', import.meta.url));
+const EXTENSION = path.extname(fileURLToPath(import.meta.url));
+/** Where a bottle gets the programs, and a Node to run them */
+const INSIDE = { node: '/tmp/terok-attacks-node', programs: '/tmp/terok-attacks' } as const;
+
+/**
+ * Runs the attack programs of `src/redteam/programs`: the same program, with the same input and the same Node, in a bottle or on this
+ * machine outside of it. Input and output are JSON.
+ */
+export class Programs {
+  readonly #bench: RedBench;
+  readonly #armed = new Map<string, Promise<void>>();
+
+  constructor(bench: RedBench) {
+    this.#bench = bench;
+  }
+
+  async inside<T>(bottle: RedBottle, name: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<T> {
+    const armed = this.#armed.get(bottle.slug) ?? arm(bottle);
+    this.#armed.set(bottle.slug, armed);
+    await armed;
+    const argv = [INSIDE.node, `${INSIDE.programs}/${name}${EXTENSION}`];
+    const { code, stdout, stderr } = await bottle.run(argv, { input: JSON.stringify(input), env: { ...QUIET, ...env }, timeoutMs: 60_000 });
+    return parse(name, 'in the bottle', { code, stdout, stderr });
+  }
+
+  /** The control: where no seal is. Trusts the targets as the bottle trusts its gateway. */
+  async outside<T>(name: string, input: unknown): Promise<T> {
+    const { exitCode, stdout, stderr } = await run([process.execPath, path.join(PROGRAMS, `${name}${EXTENSION}`)], {
+      input: JSON.stringify(input),
+      env: { ...QUIET, PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: this.#bench.targetCa.certificateFile },
+      timeoutMs: 60_000,
+      signal: this.#bench.signal,
+    });
+    return parse(name, 'outside of it', { code: exitCode ?? -1, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') });
+  }
+}
+
+const QUIET = { NODE_NO_WARNINGS: '1' } as const;
+
+/** The Node of this machine runs in a bottle as it is; an image need not have one. */
+async function arm(bottle: RedBottle): Promise<void> {
+  await Promise.all([bottle.copyIn(process.execPath, INSIDE.node), bottle.copyIn(PROGRAMS, INSIDE.programs)]);
+  const { code, stderr } = await bottle.run([INSIDE.node, '--version']);
+  if (code !== 0)
+    throw new TerokError('RUNTIME_FAILED', `The Node of this machine (${process.execPath}) does not run in the bottle: ${stderr.trim()}`, {
+      hint: 'Run terok with a Node from nodejs.org or from the npm package `node`.',
+    });
+}
+
+function parse<T>(name: string, where: string, result: { readonly code: number; readonly stdout: string; readonly stderr: string }): T {
+  try {
+    return JSON.parse(result.stdout) as T;
+  } catch (error) {
+    throw new TerokError(
+      'RUNTIME_FAILED',
+      `The program \`${name}\` ended ${where} with ${result.code} and printed no JSON: ${result.stderr.slice(0, 500)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
