@@ -3,7 +3,7 @@
  * Out of scope: where the address comes from; only the user's own configuration may give one, never a repository.
  * Fail-safe direction: an address that is not plainly a host name with http or https is refused.
  */
-import { parseHostName, type Route, TerokError } from '../core/index.ts';
+import { type CredentialInjection, type CredentialPlace, parseHostName, type Route, TerokError } from '../core/index.ts';
 import type { AgentCredential } from './roster-schema.ts';
 
 /** A user's own model server for one agent. */
@@ -12,6 +12,12 @@ export interface EndpointOverride {
   readonly endpoint: string;
   /** Private networks (CIDR) that its name may resolve into */
   readonly privateNetworks?: readonly string[];
+}
+
+/** The worthless tokens of one OAuth secret in one bottle. */
+export interface OAuthPhantoms {
+  readonly access: string;
+  readonly refresh: string;
 }
 
 /** An address without its final `/v1` and slash, so that every agent can append what it needs. */
@@ -36,8 +42,29 @@ export function routeFor(name: string, credential: AgentCredential, phantom: str
   };
 }
 
-function injection({ secret, header, prefix }: AgentCredential, phantom: string): NonNullable<Route['inject']> {
-  return { secret, header, ...(prefix === undefined ? {} : { prefix }), phantom };
+/** The route to an OAuth token endpoint, which the gateway answers in the place of its server. */
+export function tokenRouteFor(name: string, { secret, tokenEndpoint }: AgentCredential, phantoms: OAuthPhantoms): Route | undefined {
+  if (tokenEndpoint === undefined) return undefined;
+  const url = parseEndpoint(tokenEndpoint);
+  return {
+    name,
+    hosts: [url.hostname],
+    ports: [Number(url.port) || 443],
+    mode: 'inspect',
+    methods: ['POST'],
+    paths: [url.pathname],
+    oauth: { secret, refreshPhantom: phantoms.refresh, accessPhantom: phantoms.access },
+  };
+}
+
+function injection(credential: AgentCredential, phantom: string): CredentialInjection {
+  return { secret: credential.secret, phantom, ...placeOf(credential) };
+}
+
+function placeOf({ header, prefix, basicUser, queryParameter }: AgentCredential): CredentialPlace {
+  if (header !== undefined) return { header, ...(prefix === undefined ? {} : { prefix }) };
+  if (basicUser !== undefined) return { basicUser };
+  return queryParameter === undefined ? { awsSigV4: true } : { queryParameter };
 }
 
 function parseEndpoint(endpoint: string): URL {

@@ -7,3 +7,11 @@ const PHANTOM_BYTES = 60;
 export function mintPhantom(prefix: string): string {
   return `${prefix}${randomBytes(PHANTOM_BYTES).toString('base64url')}`;
 }
+
+const KEY_ID_ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+const KEY_ID_LENGTH = 28;
+
+/** A phantom for AWS, whose clients want an access key id; longer than a real one, so that guessing it stays hopeless. */
+export function mintAccessKeyId(): string {
+  return `AKIA${Array.from(randomBytes(KEY_ID_LENGTH), (byte) => KEY_ID_ALPHABET[byte % KEY_ID_ALPHABET.length]).join('')}`;
+}

@@ -2,8 +2,8 @@ import { type Route, TerokError } from '../core/index.ts';
 import { parseRoutes } from '../core/resolve/index.ts';
 import { fillArgv, fillJson, fillText, type TemplateValues } from './fill-template.ts';
 import { type BottleFacts, instructionsText } from './instructions.ts';
-import { baseOf, type EndpointOverride, routeFor } from './model-endpoint.ts';
-import { mintPhantom } from './phantom.ts';
+import { baseOf, type EndpointOverride, routeFor, tokenRouteFor } from './model-endpoint.ts';
+import { mintAccessKeyId, mintPhantom } from './phantom.ts';
 import type { Agent, AgentCredential } from './roster-schema.ts';
 
 export const AGENT_HOME = '/home/agent';
@@ -60,6 +60,7 @@ export interface AgentPlan {
 interface Access {
   readonly credential: AgentCredential;
   readonly phantom: string;
+  readonly refreshPhantom: string;
   readonly stored: boolean;
   readonly override: EndpointOverride | undefined;
 }
@@ -82,7 +83,7 @@ export function planAgent(request: AgentRequest): AgentPlan {
     env: { ...agent.env, ...agent.autoApprove.env, ...accessEnvironment(accesses) },
     argv: [agent.binary, ...agentArguments(request)],
     verify: agent.verify,
-    routes: [...accesses.map((access) => toRoute(agent, access)), ...parseRoutes(agent.routes, `agent ${agent.name}`)],
+    routes: [...accesses.flatMap((access) => toRoutes(agent, access)), ...parseRoutes(agent.routes, `agent ${agent.name}`)],
     secrets: accesses
       .filter(({ stored }) => stored)
       .map(({ credential, phantom }) => ({ secret: credential.secret, env: credential.env, phantom })),
@@ -116,13 +117,21 @@ function accessTo(credential: AgentCredential, request: AgentRequest, isFirst: b
       },
     );
   }
-  return { credential, stored, override, phantom: (request.mintPhantom ?? mintPhantom)(credential.phantomPrefix) };
+  const mint = request.mintPhantom ?? mintPhantom;
+  const phantom = credential.awsSigV4 === true ? mintAccessKeyId() : mint(credential.phantomPrefix);
+  return { credential, stored, override, phantom, refreshPhantom: mint(credential.phantomPrefix) };
 }
 
-function toRoute(agent: Agent, { credential, phantom, stored, override }: Access): Route {
-  const route = routeFor(`${agent.name}-${credential.secret}`, credential, stored ? phantom : undefined, override);
-  const [checked] = parseRoutes([route], `the model server of \`${agent.name}\``);
-  return checked ?? route;
+function toRoutes(agent: Agent, { credential, phantom, refreshPhantom, stored, override }: Access): readonly Route[] {
+  const name = `${agent.name}-${credential.secret}`;
+  const routes = [
+    routeFor(name, credential, stored ? phantom : undefined, override),
+    stored ? tokenRouteFor(`${name}-token`, credential, { access: phantom, refresh: refreshPhantom }) : undefined,
+  ];
+  return parseRoutes(
+    routes.filter((route) => route !== undefined),
+    `the model server of \`${agent.name}\``,
+  );
 }
 
 function accessEnvironment(accesses: readonly Access[]): Record<string, string> {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { credentialPlaceFields, oneCredentialPlace } from '../core/resolve/index.ts';
 
 /** One agent: how to install, run and authenticate it. Strict, because a typo must not drop a flag that matters. */
 
@@ -44,7 +45,7 @@ const install = z.strictObject({
     .describe('Commands that run as root in the image build, without any network, in the directory above `node_modules`'),
 });
 
-const credential = z.strictObject({
+const credentialFields = {
   secret: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
@@ -60,18 +61,14 @@ const credential = z.strictObject({
     .regex(/^[A-Za-z0-9_-]{0,40}$/)
     .default('')
     .describe('How a real key begins, so that the agent takes the phantom for one'),
-  header: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]*$/, 'expected a lower-case header name')
-    .describe('Header in which the gateway sends the real value'),
-  prefix: z
-    .string()
-    .regex(/^[\x20-\x7e]{0,64}$/)
-    .optional()
-    .describe('Text before the value, for example `Bearer `'),
+  ...credentialPlaceFields,
   endpoint: z
     .url({ protocol: /^https$/, error: 'expected an address such as `https://api.example.com`' })
     .describe('Where the agent sends its requests, without `/v1`'),
+  tokenEndpoint: z
+    .url({ protocol: /^https$/, error: 'expected an address such as `https://auth.example.com/oauth/token`' })
+    .optional()
+    .describe('OAuth token endpoint of the agent; the gateway answers in its place with worthless tokens'),
   endpointEnv: environmentName.optional().describe('Variable that tells the agent another endpoint'),
   paths: z
     .array(z.string().startsWith('/'))
@@ -80,7 +77,8 @@ const credential = z.strictObject({
     .describe('Prefixes of the path below the endpoint that the bottle may use'),
   defaultModel: z.string().min(1).max(200).optional().describe('Model where none is asked for'),
   smallModel: z.string().min(1).max(200).optional().describe('Model for titles and summaries'),
-});
+};
+const credential = z.strictObject(credentialFields).superRefine(oneCredentialPlace);
 
 const file = z
   .strictObject({

@@ -1,3 +1,6 @@
+import type { CredentialInjection, OAuthAnswer } from './credential-injection.ts';
+import type { DataLossRule } from './data-loss-rule.ts';
+
 /** One egress rule. Absent lists mean "none" for hosts and ports, "all" for methods and paths. */
 export interface Route {
   /** Shown in refusals and in the audit log */
@@ -23,6 +26,10 @@ export interface Route {
   /** What `passthrough` lets TLS do although the name cannot be checked then */
   readonly tls?: readonly ('no-server-name' | 'encrypted-hello')[];
   readonly inject?: CredentialInjection;
+  /** The gateway answers in the place of an OAuth token endpoint */
+  readonly oauth?: OAuthAnswer;
+  /** Stored secrets are looked for in every inspected request, also where absent */
+  readonly dataLoss?: DataLossRule;
   /** Dials an upstream without TLS; only for a model server on the host or in the company */
   readonly plainUpstream?: boolean;
   /** Private networks (CIDR) that the name may resolve into; none by default */
@@ -54,18 +61,6 @@ export interface RouteBudget {
   readonly requestsPerMinute?: number;
   readonly bytesUp?: number;
   readonly bytesDown?: number;
-}
-
-/** A credential that the gateway adds outside the bottle. The value is read from the vault by the gateway alone. */
-export interface CredentialInjection {
-  /** Name of the secret in the vault */
-  readonly secret: string;
-  /** Lower-case header name, for example `x-api-key` or `authorization` */
-  readonly header: string;
-  /** Text before the value, for example `Bearer ` */
-  readonly prefix?: string;
-  /** The worthless token that the bottle must present in that header; without it the request is refused */
-  readonly phantom: string;
 }
 
 /** What a person has shut, whatever the routes say. */

@@ -22,7 +22,10 @@ export type {
 export type { CallOptions } from './call-options.ts';
 export type { BackendCapabilities } from './capabilities.ts';
 export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
-export type { Condition, CredentialInjection, EgressPolicy, HostBlock, Route, RouteBudget, TenantPin } from './egress-policy.ts';
+export type { CredentialInjection, CredentialPlace, OAuthAnswer } from './credential-injection.ts';
+export type { DataLossAction, DataLossRule } from './data-loss-rule.ts';
+export type { Condition, EgressPolicy, HostBlock, Route, RouteBudget, TenantPin } from './egress-policy.ts';
+export { entryPoint } from './entry-point.ts';
 export {
   ERROR_EXIT_STATUS,
   type ErrorCode,

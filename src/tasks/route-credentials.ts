@@ -1,4 +1,4 @@
-import { mintPhantom } from '../agents/index.ts';
+import { mintAccessKeyId, mintPhantom } from '../agents/index.ts';
 import { TerokError } from '../core/index.ts';
 import { type ConfiguredRoute, isOwnedVariable } from '../core/resolve/index.ts';
 
@@ -25,7 +25,9 @@ export function mintRouteCredentials(routes: readonly ConfiguredRoute[], taken: 
     if ((secrets.get(variable) ?? inject.secret) !== inject.secret)
       throw unusable(route, variable, `stands for the secret \`${secrets.get(variable)}\` in another route`);
     secrets.set(variable, inject.secret);
-    env[variable] ??= mintPhantom('');
+    // Clients for AWS want a pair of keys; what the second one signs is signed anew
+    if (inject.awsSigV4 === true && variable === 'AWS_ACCESS_KEY_ID') env.AWS_SECRET_ACCESS_KEY ??= mintPhantom('');
+    env[variable] ??= inject.awsSigV4 === true ? mintAccessKeyId() : mintPhantom('');
     return { ...route, inject: { ...inject, phantom: env[variable] } };
   });
   return { routes: minted, env };

@@ -3,7 +3,7 @@
  * Out of scope: deciding requests (`sidecars/egress`). Fail-safe direction: unknown fields and doubtful values are errors.
  */
 import { z } from 'zod';
-import type { CredentialInjection, EgressPolicy, HostBlock, Route } from '../egress-policy.ts';
+import type { EgressPolicy, HostBlock, Route } from '../egress-policy.ts';
 import { TerokError } from '../errors.ts';
 import { routeConflict } from './route-conflicts.ts';
 import { hostPattern, MAX_ROUTES, routeSchema } from './route-schema.ts';
@@ -100,7 +100,7 @@ function toPlain<T>(parsed: unknown): T {
   return JSON.parse(JSON.stringify(parsed)) as T;
 }
 
-function canonical(value: Route | CredentialInjection): string {
+function canonical(value: Route): string {
   return JSON.stringify(value, (_key, entry: unknown) =>
     typeof entry === 'object' && entry !== null && !Array.isArray(entry)
       ? Object.fromEntries(Object.entries(entry).sort(([a], [b]) => (a < b ? -1 : 1)))

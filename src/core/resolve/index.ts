@@ -1,5 +1,6 @@
 export { type BottleCa, issuerOf } from '../certificate.ts';
 export { combinedBundle, mintBottleCa } from './ca.ts';
+export { credentialPlaceFields, oneCredentialPlace } from './credential-schema.ts';
 export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes } from './egress-plan.ts';
 export {
   type EnvironmentEntry,

@@ -6,10 +6,10 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { HOST_LOOPBACK_NAME, HOST_NAME_RULES, parseHostName } from '../host-name.ts';
 import { normalisePath } from '../request-path.ts';
+import { configuredInjectionSchema, dataLossSchema, injectionSchema, oauthAnswerSchema } from './credential-schema.ts';
 import { privateNetworkProblem } from './private-network.ts';
 import { publicSuffixProblem } from './public-suffix.ts';
 import { conditionFields } from './route-conditions-schema.ts';
-import { UNUSABLE_HEADERS } from './unusable-headers.ts';
 
 /** Above any real project; bounds the time of one decision. */
 export const MAX_ROUTES = 200;
@@ -25,23 +25,6 @@ export const hostPattern = z.string().transform((text, context) => {
   context.addIssue({ code: 'custom', message: problem ?? 'is not a host name' });
   return z.NEVER;
 });
-
-const injectionFields = {
-  secret: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'is a name as `terok secret list` shows it')
-    .describe('Name of the secret in the vault; the value never enters the policy'),
-  header: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9-]*$/, 'is a lower-case header name')
-    .refine((name) => !UNUSABLE_HEADERS.has(name), 'is a header that frames the message and cannot carry a credential')
-    .describe('Lower-case name of the header that carries the credential, for example `x-api-key`'),
-  prefix: z
-    .string()
-    .regex(/^[\x20-\x7e]{0,64}$/, 'is at most 64 printable characters')
-    .optional()
-    .describe('Text before the value, for example `Bearer ` with its space'),
-};
 
 const routeFields = {
   name: z
@@ -92,17 +75,10 @@ const routeFields = {
 export const routeSchema = z
   .strictObject({
     ...routeFields,
-    inject: z
-      .strictObject({
-        ...injectionFields,
-        phantom: z
-          .string()
-          .regex(/^[\x21-\x7e]{16,512}$/, 'is 16 to 512 printable characters')
-          .describe('Worthless token that the bottle presents in place of the real one'),
-      })
-      .optional()
-      .describe('Credential that the gateway adds in place of the phantom'),
     expiresAt: z.iso.datetime().optional().describe('When the route ends by itself'),
+    inject: injectionSchema.optional(),
+    oauth: oauthAnswerSchema.optional(),
+    dataLoss: dataLossSchema.optional(),
   })
   .superRefine(checkRoute);
 
@@ -113,16 +89,8 @@ export const configuredRouteSchema = z
   .strictObject({
     ...routeFields,
     ...defaultPorts,
-    inject: z
-      .strictObject({
-        ...injectionFields,
-        env: z
-          .string()
-          .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'is the name of an environment variable, such as `API_TOKEN`')
-          .describe('Variable in the bottle that carries a worthless token for programs to present'),
-      })
-      .optional()
-      .describe('Stored secret that the gateway adds outside the bottle'),
+    inject: configuredInjectionSchema.optional(),
+    dataLoss: dataLossSchema.optional(),
   })
   .superRefine(checkRoute);
 
@@ -131,7 +99,7 @@ export const wishedRouteSchema = z.strictObject({ ...routeFields, ...defaultPort
 
 export type ConfiguredRoute = z.output<typeof configuredRouteSchema>;
 
-type CheckedRoute = Omit<ConfiguredRoute, 'inject'> & { readonly inject?: unknown };
+type CheckedRoute = Omit<ConfiguredRoute, 'inject'> & { readonly inject?: unknown; readonly oauth?: unknown };
 
 const NEEDS_INSPECT = [
   'methods',
@@ -142,6 +110,8 @@ const NEEDS_INSPECT = [
   'websocket',
   'streaming',
   'inject',
+  'oauth',
+  'dataLoss',
   'plainUpstream',
 ] as const satisfies readonly (keyof CheckedRoute)[];
 const NEEDS_PASSTHROUGH = ['tls'] as const satisfies readonly (keyof CheckedRoute)[];

@@ -1,12 +1,10 @@
 /*
- * Scope: the swap of a bottle's worthless token for the real credential, on the host side of the wall.
- * Out of scope: storing secrets (`src/vault`). Fail-safe direction: all that looks like a credential of the bottle is dropped first;
- * without the right phantom nothing is sent.
+ * Scope: taking out of a request to a managed host all that looks like a credential of the bottle.
+ * Out of scope: checking the phantom (`phantom.ts`), adding the real credential (`place-credential.ts`), bodies.
+ * Fail-safe direction: known places are emptied; a field that looks like authentication and is not known refuses the request.
  */
-import { hash, timingSafeEqual } from 'node:crypto';
-import type { CredentialInjection } from '../../core/egress-policy.ts';
 import { type Denied, deny } from './decide.ts';
-import { type HeaderList, headerValue } from './headers.ts';
+import type { HeaderList } from './headers.ts';
 
 /** Request headers in which clients send credentials; none of them leaves the bottle for a managed host. */
 const CREDENTIAL_HEADERS = new Set([
@@ -24,6 +22,9 @@ const CREDENTIAL_HEADERS = new Set([
   'deploy-token',
   'x-github-token',
   'x-gitlab-token',
+  'x-vault-token',
+  'x-csrf-token',
+  'x-xsrf-token',
   'cookie',
   'cookie2',
 ]);
@@ -41,75 +42,81 @@ const CREDENTIAL_PARAMETERS = new Set([
   'client_secret',
 ]);
 
-/** A shorter secret would also be found, and masked, in honest responses. */
-export const MIN_SECRET_LENGTH = 8;
+/** Words that a name made for authentication has. */
+const WORDS =
+  /(?:^|[-_.])(?:auth|authentication|authorization|bearer|credentials?|jwt|pass(?:word|wd)?|secret|signature|token|(?:api|access|auth|secret|session|private)[-_.]?key)(?:$|[-_.])/;
 
-/** The headers of a request to a managed host without anything that looks like a credential. */
-export function withoutCredentials(headers: HeaderList, extra?: string): HeaderList {
-  return headers.filter(([name]) => !CREDENTIAL_HEADERS.has(name) && name !== extra);
+/** Fields with such a word that carry none. */
+const HARMLESS = new Set([
+  'sec-websocket-key',
+  'idempotency-key',
+  'x-amz-content-sha256',
+  'page_token',
+  'next_token',
+  'continuation-token',
+]);
+
+/** A request target and its headers, as far as a credential goes. */
+export interface CredentialCarrier {
+  readonly headers: HeaderList;
+  /** Origin-form request target */
+  readonly target: string;
 }
 
-/** A request target without credentials in its query. */
-export function targetWithoutCredentials(target: string): string {
+/** The request without credentials, or why it cannot be told what in it is one. `own` is the header or parameter of the route. */
+export function withoutCredentials({ headers, target }: CredentialCarrier, own?: string): CredentialCarrier | Denied {
+  const kept = headers.filter(([name]) => !CREDENTIAL_HEADERS.has(name) && name !== own);
+  const bare = targetWithout(target, own?.toLowerCase());
+  const doubtful = kept.map(([name]) => name).find(looksLikeCredential);
+  if (doubtful !== undefined) return unknownCredential(`the header \`${doubtful}\``);
+  const parameter = parametersOf(bare).map(parameterName).find(looksLikeCredential);
+  if (parameter !== undefined) return unknownCredential(`the query parameter \`${parameter.slice(0, 60)}\``);
+  return { headers: kept, target: bare };
+}
+
+function targetWithout(target: string, own: string | undefined): string {
   const at = target.indexOf('?');
   if (at === -1) return target;
-  const kept = target
-    .slice(at + 1)
-    .split('&')
-    .filter((pair) => !CREDENTIAL_PARAMETERS.has(parameterName(pair)));
+  const kept = parametersOf(target).filter((pair) => {
+    const name = parameterName(pair);
+    return !CREDENTIAL_PARAMETERS.has(name) && name !== own;
+  });
   return kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join('&')}`;
 }
 
-/** Undefined where the request carries the right phantom, otherwise why not. */
-export function phantomProblem(headers: HeaderList, injection: CredentialInjection): Denied | undefined {
-  const presented = presentedTokens(headers, injection);
-  const where = `the header \`${injection.header}\``;
-  if (presented.length === 0)
-    return deny('phantom-missing', `${where} carries no token of this bottle`, 'Use the token that is in the environment of this bottle.');
-  if (presented.some((token) => sameText(token, injection.phantom))) return undefined;
+/** `name=value` pairs of a query as they are written. */
+export function parametersOf(target: string): readonly string[] {
+  const at = target.indexOf('?');
+  return at === -1 ? [] : target.slice(at + 1).split('&');
+}
+
+/** The lower-case name of a `name=value` pair. */
+export function parameterName(pair: string): string {
+  return decodeText(pair.split('=', 1)[0] ?? '').toLowerCase();
+}
+
+export function parameterValue(pair: string): string {
+  const at = pair.indexOf('=');
+  return at === -1 ? '' : decodeText(pair.slice(at + 1));
+}
+
+function looksLikeCredential(name: string): boolean {
+  return !HARMLESS.has(name) && WORDS.test(name);
+}
+
+function unknownCredential(where: string): Denied {
   return deny(
-    'phantom-wrong',
-    `${where} does not carry the token of this bottle`,
-    'Use the token that is in the environment of this bottle; keys of your own are not accepted here.',
+    'credential-unknown',
+    `${where} looks like a credential of the bottle's own, and this host is used with a credential of the user`,
+    'Leave it out; the gateway adds what the host needs.',
   );
 }
 
-/** The real value in its header. */
-export function credentialHeader(injection: CredentialInjection, secret: string): readonly [string, string] {
-  return [injection.header, `${injection.prefix ?? ''}${secret}`];
-}
-
-/** Tokens in the injected header, with or without its prefix, and as Bearer or Basic credentials. */
-function presentedTokens(headers: HeaderList, injection: CredentialInjection): readonly string[] {
-  const own = headerValue(headers, injection.header);
-  const authorization = headerValue(headers, 'authorization');
-  const tokens: string[] = [];
-  if (own !== undefined)
-    tokens.push(own, ...(injection.prefix !== undefined && own.startsWith(injection.prefix) ? [own.slice(injection.prefix.length)] : []));
-  if (authorization !== undefined) tokens.push(...authorizationTokens(authorization));
-  return tokens;
-}
-
-function authorizationTokens(value: string): readonly string[] {
-  const [, scheme, rest] = /^(bearer|token|basic) +(\S+)$/i.exec(value) ?? [];
-  if (scheme === undefined || rest === undefined) return [value];
-  if (scheme.toLowerCase() !== 'basic') return [rest];
-  const decoded = Buffer.from(rest, 'base64').toString('utf8');
-  const at = decoded.indexOf(':');
-  return at === -1 ? [decoded] : [decoded.slice(0, at), decoded.slice(at + 1)];
-}
-
-/** Compares digests, so that time tells nothing about content or length. */
-function sameText(a: string, b: string): boolean {
-  return timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'));
-}
-
-function parameterName(pair: string): string {
-  const name = pair.split('=', 1)[0] ?? '';
+function decodeText(text: string): string {
   try {
-    return decodeURIComponent(name.replaceAll('+', ' ')).toLowerCase();
+    return decodeURIComponent(text.replaceAll('+', ' '));
   } catch (error) {
-    if (error instanceof URIError) return name.toLowerCase();
+    if (error instanceof URIError) return text;
     throw error;
   }
 }

@@ -16,6 +16,7 @@ import { passThrough } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
+import { MatcherCache } from './scrub.ts';
 import { SecretCache } from './secret-cache.ts';
 import { type ResolveName, UpstreamError, Upstreams } from './upstream.ts';
 
@@ -73,6 +74,7 @@ class BottleEgress implements Egress {
   readonly #proxy: ExplicitProxy;
   readonly #connections = new Connections();
   readonly #secrets: SecretCache;
+  readonly #matchers = new MatcherCache();
   #policy: EgressPolicy;
 
   constructor(options: EgressOptions) {
@@ -81,7 +83,12 @@ class BottleEgress implements Egress {
     this.#refusals = new Refusals(options.audit);
     this.#secrets = new SecretCache(options.readSecret);
     this.#upstreams = new Upstreams(options);
-    const context = { policy: () => this.#policy, audit: options.audit, readSecret: (name: string) => this.#secrets.read(name) };
+    const context = {
+      policy: () => this.#policy,
+      audit: options.audit,
+      readSecret: (name: string) => this.#secrets.read(name),
+      matchers: this.#matchers,
+    };
     const requests = new Requests({ context, upstreams: this.#upstreams, connections: this.#connections, refusals: this.#refusals });
     const shared: Pick<FrontHandlers, 'onRequest' | 'onUpgrade' | 'onClientError'> = {
       onRequest: (request, response, origin) => requests.onRequest(request, response, origin),
@@ -119,6 +126,7 @@ class BottleEgress implements Egress {
   setPolicy(policy: EgressPolicy): void {
     this.#policy = policy;
     this.#secrets.clear();
+    this.#matchers.clear();
     const cut = this.#connections.rejudge(policy);
     this.#refusals.note({ kind: 'policy', decision: 'allow', routes: policy.routes.length, connectionsCut: cut });
   }

@@ -5,11 +5,15 @@
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
-import { credentialHeader, MIN_SECRET_LENGTH, phantomProblem, targetWithoutCredentials, withoutCredentials } from './credentials.ts';
+import { withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
-import { forwardedHeaders, type HeaderList } from './headers.ts';
+import { forwardedHeaders, type HeaderList, headerValue } from './headers.ts';
 import type { RequestHead } from './message.ts';
+import type { PatternMatcher } from './pattern-matcher.ts';
+import { phantomProblem } from './phantom.ts';
+import { ownField, placeCredential } from './place-credential.ts';
+import type { MatcherCache } from './scrub.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
 /** What to send, and where; written anew from what was read. */
@@ -20,8 +24,8 @@ export interface ForwardPlan {
   readonly requestTarget: string;
   readonly headers: HeaderList;
   readonly route: Route;
-  /** Value that must not come back */
-  readonly secret: string | undefined;
+  /** Finds the values that must not come back; undefined where none was added */
+  readonly scrub: PatternMatcher | undefined;
 }
 
 /** A plan whose decision is in the audit log, in the line of this number. */
@@ -31,6 +35,7 @@ export interface ExchangeContext {
   readonly policy: () => EgressPolicy;
   readonly audit: AuditLog;
   readonly readSecret: (name: string) => Promise<string>;
+  readonly matchers: MatcherCache;
 }
 
 /** What a decision looks at. */
@@ -58,33 +63,38 @@ export async function planRequest(context: ExchangeContext, head: RequestHead, o
   };
   const host = ['host', hostField(target, upstreamSecure)] as const;
   const headers = forwardedHeaders(head.headers);
-  if (!decision.managed) return { ...plan, requestTarget: decision.forwardTarget, headers: [host, ...headers], secret: undefined };
-  const requestTarget = targetWithoutCredentials(decision.forwardTarget);
-  const bare = withoutCredentials(headers, route.inject?.header);
-  if (route.inject === undefined) return { ...plan, requestTarget, headers: [host, ...bare], secret: undefined };
+  if (!decision.managed) return { ...plan, requestTarget: decision.forwardTarget, headers: [host, ...headers], scrub: undefined };
+  const bare = withoutCredentials({ headers, target: decision.forwardTarget }, ownField(route.inject));
+  if ('reason' in bare) return bare;
+  if (route.inject === undefined) return { ...plan, requestTarget: bare.target, headers: [host, ...bare.headers], scrub: undefined };
   if (!upstreamSecure && route.plainUpstream !== true) {
     return deny('plain-credential', `the credential of route \`${route.name}\` is only sent over TLS`, `Use \`https://${target.name}\`.`);
   }
-  const problem = phantomProblem(head.headers, route.inject);
+  const problem = phantomProblem(head, route.inject);
   if (problem !== undefined) return problem;
   const secret = await secretOf(context, route.inject.secret);
   if (typeof secret !== 'string') return secret;
-  const scannable = bare.filter(([name]) => name !== 'accept-encoding' && name !== 'range');
-  return {
-    ...plan,
-    requestTarget,
-    headers: [host, ...scannable, ['accept-encoding', 'identity'], credentialHeader(route.inject, secret)],
+  const scannable = bare.headers.filter(([name]) => name !== 'accept-encoding' && name !== 'range');
+  const placed = await placeCredential(
+    {
+      method: head.method,
+      host: host[1],
+      target: bare.target,
+      headers: [...scannable, ['accept-encoding', 'identity']],
+      authorization: headerValue(head.headers, 'authorization'),
+    },
+    route.inject,
     secret,
-  };
+  );
+  if ('reason' in placed) return placed;
+  return { ...plan, requestTarget: placed.target, headers: [host, ...placed.headers], scrub: context.matchers.of(placed.values) };
 }
 
 async function secretOf(context: ExchangeContext, name: string): Promise<string | Denied> {
-  const hint = `On the host, run \`terok secret set ${name}\`.`;
   try {
-    const secret = await context.readSecret(name);
-    if (secret.length >= MIN_SECRET_LENGTH && /^[\x20-\x7e]+$/.test(secret)) return secret;
-    return deny('secret-unavailable', `the secret \`${name}\` is not at least ${MIN_SECRET_LENGTH} printable characters`, hint);
+    return await context.readSecret(name);
   } catch (error) {
+    const hint = `On the host, run \`terok secret set ${name}\`.`;
     return { ...deny('secret-unavailable', `the host has no usable secret \`${name}\``, hint), detail: messageOf(error) };
   }
 }
@@ -108,7 +118,7 @@ export async function recordDecision(
       });
       return planned;
     }
-    const injected = planned.secret === undefined ? {} : { injected: true };
+    const injected = planned.scrub === undefined ? {} : { injected: true };
     const auditLine = await audit.commit({ ...common, decision: 'allow', route: planned.route.name, ...injected });
     return { ...planned, auditLine };
   } catch (error) {

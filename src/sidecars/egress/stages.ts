@@ -40,7 +40,7 @@ const NOTHING = Buffer.alloc(0);
 
 /** What looks at the bodies of this exchange; the place where further stages are added. */
 export function createStages(plan: ForwardPlan): Stages {
-  return { request: [], response: plan.secret === undefined ? [] : [new Scrubber(plan.secret)] };
+  return { request: [], response: plan.scrub === undefined ? [] : [new Scrubber(plan.scrub)] };
 }
 
 /** Passes a chunk through all stages. */

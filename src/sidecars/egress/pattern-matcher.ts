@@ -1,0 +1,123 @@
+/*
+ * Scope: finding any of many byte strings in a stream, in one pass, whatever their number (Aho and Corasick).
+ * Out of scope: what a find means. Fail-safe direction: a string is found however the bytes are cut into chunks.
+ */
+
+const NONE = -1;
+const ROOT = 0;
+
+/**
+ * An automaton over bytes. A state is one prefix of some pattern; most have one successor, so successors are lists and not tables,
+ * and memory is some 25 bytes for each byte of the patterns.
+ */
+export class PatternMatcher {
+  /** Length of the prefix that a state stands for */
+  readonly #depth: Int32Array;
+  readonly #byte: Uint8Array;
+  readonly #firstChild: Int32Array;
+  readonly #nextSibling: Int32Array;
+  readonly #fail: Int32Array;
+  /** Longest pattern that ends in a state, or in one of its shorter ends */
+  readonly #found: Int32Array;
+  /** Length of the longest end of a state that can still grow into a pattern */
+  readonly #open: Int32Array;
+  readonly #fromRoot = new Int32Array(256);
+  readonly patterns: readonly Buffer[];
+
+  /** @param patterns none of them empty; the index of one is what a find reports */
+  constructor(patterns: readonly Buffer[]) {
+    this.patterns = patterns;
+    const size = 1 + patterns.reduce((sum, pattern) => sum + pattern.length, 0);
+    this.#depth = new Int32Array(size);
+    this.#byte = new Uint8Array(size);
+    this.#firstChild = new Int32Array(size).fill(NONE);
+    this.#nextSibling = new Int32Array(size).fill(NONE);
+    this.#fail = new Int32Array(size);
+    this.#found = new Int32Array(size).fill(NONE);
+    this.#open = new Int32Array(size);
+    this.#addPatterns();
+    this.#linkFailures();
+  }
+
+  /** The state before the first byte. */
+  get start(): number {
+    return ROOT;
+  }
+
+  step(state: number, byte: number): number {
+    for (let at = state; at !== ROOT; at = this.#fail[at] ?? ROOT) {
+      const child = this.#childOf(at, byte);
+      if (child !== NONE) return child;
+    }
+    return this.#fromRoot[byte] ?? ROOT;
+  }
+
+  /** Index of the longest pattern that ends here; -1 where none does. */
+  foundAt(state: number): number {
+    return this.#found[state] ?? NONE;
+  }
+
+  /** How many of the last bytes could begin a pattern that is not found yet. */
+  openBytesAt(state: number): number {
+    return this.#open[state] ?? 0;
+  }
+
+  /** Index of the first pattern in `bytes`; -1 where there is none. */
+  firstIn(bytes: Uint8Array): number {
+    let state = ROOT;
+    for (const byte of bytes) {
+      state = this.step(state, byte);
+      const found = this.foundAt(state);
+      if (found !== NONE) return found;
+    }
+    return NONE;
+  }
+
+  #childOf(state: number, byte: number): number {
+    let child = this.#firstChild[state] ?? NONE;
+    while (child !== NONE && this.#byte[child] !== byte) child = this.#nextSibling[child] ?? NONE;
+    return child;
+  }
+
+  #addPatterns(): void {
+    let states = 1;
+    for (const [index, pattern] of this.patterns.entries()) {
+      let at = ROOT;
+      for (const byte of pattern) {
+        let child = this.#childOf(at, byte);
+        if (child === NONE) {
+          child = states++;
+          this.#byte[child] = byte;
+          this.#depth[child] = (this.#depth[at] ?? 0) + 1;
+          this.#nextSibling[child] = this.#firstChild[at] ?? NONE;
+          this.#firstChild[at] = child;
+        }
+        at = child;
+      }
+      if (this.#found[at] === NONE) this.#found[at] = index;
+    }
+  }
+
+  /** In order of depth, so that the shorter ends of a state are linked before it. */
+  #linkFailures(): void {
+    const queue: number[] = [];
+    this.#eachChild(ROOT, (child) => {
+      this.#fromRoot[this.#byte[child] ?? 0] = child;
+      queue.push(child);
+    });
+    for (const state of queue) {
+      const fail = this.#fail[state] ?? ROOT;
+      this.#open[state] = (this.#firstChild[state] === NONE ? this.#open[fail] : this.#depth[state]) ?? 0;
+      this.#eachChild(state, (child) => {
+        const shorter = this.step(fail, this.#byte[child] ?? 0);
+        this.#fail[child] = shorter;
+        if (this.#found[child] === NONE) this.#found[child] = this.#found[shorter] ?? NONE;
+        queue.push(child);
+      });
+    }
+  }
+
+  #eachChild(state: number, visit: (child: number) => void): void {
+    for (let child = this.#firstChild[state] ?? NONE; child !== NONE; child = this.#nextSibling[child] ?? NONE) visit(child);
+  }
+}

@@ -1,0 +1,35 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { PatternMatcher } from '../../../src/sidecars/egress/pattern-matcher.ts';
+
+const word = fc.stringMatching(/^[ab]{1,5}$/);
+
+test('finds at each byte the longest pattern that ends there', () => {
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 6 }), fc.stringMatching(/^[abc]{0,40}$/), (patterns, text) => {
+      const matcher = new PatternMatcher(patterns.map((pattern) => Buffer.from(pattern)));
+      let state = matcher.start;
+      for (const [at, byte] of Buffer.from(text).entries()) {
+        state = matcher.step(state, byte);
+        const before = text.slice(0, at + 1);
+        const longest = Math.max(0, ...patterns.filter((pattern) => before.endsWith(pattern)).map((pattern) => pattern.length));
+        const found = matcher.foundAt(state);
+        expect(found === -1 ? 0 : matcher.patterns[found]?.length).toBe(longest);
+      }
+      const first = matcher.firstIn(Buffer.from(text));
+      expect(first !== -1).toBe(patterns.some((pattern) => text.includes(pattern)));
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+test('says how many bytes could begin a pattern that is not found yet', () => {
+  const matcher = new PatternMatcher([Buffer.from('abc'), Buffer.from('bd')]);
+  const open = (text: string): number =>
+    matcher.openBytesAt([...Buffer.from(text)].reduce((state, byte) => matcher.step(state, byte), matcher.start));
+  expect(['', 'x', 'a', 'ab', 'abc', 'abd', 'xb'].map(open)).toEqual([0, 0, 1, 2, 0, 0, 1]);
+});
+
+test('without patterns finds nothing', () => {
+  expect(new PatternMatcher([]).firstIn(Buffer.from('anything'))).toBe(-1);
+});
