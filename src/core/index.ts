@@ -25,7 +25,6 @@ export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerO
 export type { CredentialInjection, CredentialPlace, OAuthAnswer } from './credential-injection.ts';
 export type { DataLossAction, DataLossRule } from './data-loss-rule.ts';
 export type { Condition, EgressPolicy, HostBlock, Route, RouteBudget, TenantPin } from './egress-policy.ts';
-export { entryPoint } from './entry-point.ts';
 export {
   ERROR_EXIT_STATUS,
   type ErrorCode,

@@ -8,11 +8,12 @@ import type { AuditLog } from './audit-log.ts';
 import { withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
-import { forwardedHeaders, type HeaderList, headerValue } from './headers.ts';
+import { forwardedHeaders, type HeaderList } from './headers.ts';
+import { injectCredential } from './inject.ts';
 import type { RequestHead } from './message.ts';
 import type { PatternMatcher } from './pattern-matcher.ts';
-import { phantomProblem } from './phantom.ts';
-import { ownField, placeCredential } from './place-credential.ts';
+import { ownField } from './place-credential.ts';
+import type { RequestBody } from './request-body.ts';
 import type { MatcherCache } from './scrub.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
@@ -49,7 +50,12 @@ function judgeRequest(context: ExchangeContext, head: RequestHead, target: Egres
 }
 
 /** Judges a request and says what to send upstream, or why nothing is sent. */
-export async function planRequest(context: ExchangeContext, head: RequestHead, origin: RequestOrigin): Promise<ForwardPlan | Denied> {
+export async function planRequest(
+  context: ExchangeContext,
+  head: RequestHead,
+  origin: RequestOrigin,
+  body: RequestBody | undefined,
+): Promise<ForwardPlan | Denied> {
   const { target, secure } = origin;
   const decision = judgeRequest(context, head, target);
   if (!decision.allow) return decision;
@@ -70,33 +76,9 @@ export async function planRequest(context: ExchangeContext, head: RequestHead, o
   if (!upstreamSecure && route.plainUpstream !== true) {
     return deny('plain-credential', `the credential of route \`${route.name}\` is only sent over TLS`, `Use \`https://${target.name}\`.`);
   }
-  const problem = phantomProblem(head, route.inject);
-  if (problem !== undefined) return problem;
-  const secret = await secretOf(context, route.inject.secret);
-  if (typeof secret !== 'string') return secret;
-  const scannable = bare.headers.filter(([name]) => name !== 'accept-encoding' && name !== 'range');
-  const placed = await placeCredential(
-    {
-      method: head.method,
-      host: host[1],
-      target: bare.target,
-      headers: [...scannable, ['accept-encoding', 'identity']],
-      authorization: headerValue(head.headers, 'authorization'),
-    },
-    route.inject,
-    secret,
-  );
-  if ('reason' in placed) return placed;
-  return { ...plan, requestTarget: placed.target, headers: [host, ...placed.headers], scrub: context.matchers.of(placed.values) };
-}
-
-async function secretOf(context: ExchangeContext, name: string): Promise<string | Denied> {
-  try {
-    return await context.readSecret(name);
-  } catch (error) {
-    const hint = `On the host, run \`terok secret set ${name}\`.`;
-    return { ...deny('secret-unavailable', `the host has no usable secret \`${name}\``, hint), detail: messageOf(error) };
-  }
+  const injected = await injectCredential(context, { head, host: host[1], bare, body }, route.inject);
+  if ('reason' in injected) return injected;
+  return { ...plan, ...injected, headers: [host, ...injected.headers] };
 }
 
 /** The decision once it is recorded; one that cannot be recorded is a refusal. */

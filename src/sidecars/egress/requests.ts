@@ -13,6 +13,7 @@ import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
 import { answerRefusal, dispatchRequest, ResponseRelay, type Transport } from './relay.ts';
+import { RequestBody } from './request-body.ts';
 import { createStages, streamThrough } from './stages.ts';
 import { relayUpgrade } from './upgrade.ts';
 import type { Upstreams } from './upstream.ts';
@@ -27,6 +28,11 @@ export interface RequestParts {
 interface Prepared {
   readonly plan: RecordedPlan;
   readonly transport: Transport;
+}
+
+interface Sendable extends Prepared {
+  readonly head: RequestHead;
+  readonly body: RequestBody | undefined;
 }
 
 export class Requests {
@@ -67,13 +73,13 @@ export class Requests {
       answerRefusal(request, response, head);
       return;
     }
-    const prepared = await this.#prepare(head, origin);
+    const body = head.hasBody ? new RequestBody(request, continuing(request, response)) : undefined;
+    const prepared = await this.#prepare(head, origin, body);
     if ('reason' in prepared) answerRefusal(request, response, prepared);
-    else if (!response.destroyed) this.#send(request, response, { ...prepared, head });
+    else if (!response.destroyed) this.#send(request, response, { ...prepared, head, body });
   }
 
-  #send(request: FrontRequest, response: FrontResponse, { plan, transport, head }: Prepared & { readonly head: RequestHead }): void {
-    if (request.headers.expect !== undefined && head.hasBody) response.writeContinue();
+  #send(request: FrontRequest, response: FrontResponse, { plan, transport, head, body }: Sendable): void {
     const stages = createStages(plan);
     const relay = new ResponseRelay(response, {
       plan,
@@ -88,7 +94,7 @@ export class Requests {
       forget();
       this.#recordEnd(plan, relay.outcome);
     });
-    dispatchRequest(transport, plan, head.hasBody ? streamThrough(request, stages.request) : null, relay);
+    dispatchRequest(transport, plan, body === undefined ? null : streamThrough(body.toSend(), stages.request), relay);
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): Promise<void> {
@@ -114,11 +120,11 @@ export class Requests {
   }
 
   /** Judges under the policy that still holds when the decision is recorded and everything is ready to send. */
-  async #prepare(head: RequestHead, origin: RequestOrigin): Promise<Prepared | Denied> {
+  async #prepare(head: RequestHead, origin: RequestOrigin, body?: RequestBody): Promise<Prepared | Denied> {
     const { context, upstreams } = this.#parts;
     for (;;) {
       const policy = context.policy();
-      const planned = await planRequest(context, head, origin);
+      const planned = await planRequest(context, head, origin, body);
       const transport = 'reason' in planned ? undefined : await upstreams.pool(origin.target, planned.upstream);
       const plan = await recordDecision(context, head, origin.target, planned);
       if ('reason' in plan) return plan;
@@ -134,4 +140,13 @@ export class Requests {
   #register(head: RequestHead, { target, route }: RecordedPlan, abort: (reason: string) => void): () => void {
     return this.#parts.connections.addExchange(requestOf(head, target), route, abort);
   }
+}
+
+/** Tells a client once that its body is wanted, where it waits to be told. */
+function continuing(request: FrontRequest, response: FrontResponse): () => void {
+  let isDone = request.headers.expect === undefined;
+  return () => {
+    if (!isDone) response.writeContinue();
+    isDone = true;
+  };
 }

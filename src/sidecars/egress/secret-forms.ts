@@ -59,7 +59,7 @@ function formsOf(value: string): readonly SecretForm[] {
     text('json', JSON.stringify(value).slice(1, -1).replaceAll('/', '\\/')),
     text('json', unicodeEscaped(value)),
     text('html', htmlEscaped(value)),
-    text('reversed', [...value].reverse().join('')),
+    text('reversed', Array.from(value).reverse().join('')),
     { encoding: 'utf-16', bytes: Buffer.from(value, 'utf16le') },
   ];
   return [{ encoding: 'plain', bytes }, ...encoded.filter((form) => form.bytes.length >= MIN_FORM_BYTES)];

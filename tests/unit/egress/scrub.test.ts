@@ -46,5 +46,7 @@ function masked(text: string, secret: string): string {
   for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + 1)) {
     for (let offset = 0; offset < secret.length; offset += 1) hidden.add(at + offset);
   }
-  return [...text].map((character, at) => (hidden.has(at) ? '*' : character)).join('');
+  return Array.from(text)
+    .map((character, at) => (hidden.has(at) ? '*' : character))
+    .join('');
 }

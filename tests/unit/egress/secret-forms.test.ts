@@ -21,7 +21,7 @@ const ENCODINGS: Readonly<Record<string, (text: string) => string>> = {
   JSON: (text) => JSON.stringify({ a: text }),
   'JSON with escaped slashes': (text) => JSON.stringify({ a: text }).replaceAll('/', '\\/'),
   HTML: (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;'),
-  reversed: (text) => [...text].reverse().join(''),
+  reversed: (text) => Array.from(text).reverse().join(''),
   'UTF-16': (text) => Buffer.from(text, 'utf16le').toString('latin1'),
 };
 

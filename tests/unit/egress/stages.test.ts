@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import { deny } from '../../../src/sidecars/egress/decide.ts';
-import { Scrubber } from '../../../src/sidecars/egress/scrub.ts';
+import { matcherOf, Scrubber } from '../../../src/sidecars/egress/scrub.ts';
 import { endThrough, pushThrough, StageRefusal, streamThrough } from '../../../src/sidecars/egress/stages.ts';
 
 const cut = (text: string, size: number): Buffer[] =>
@@ -11,7 +11,7 @@ const cut = (text: string, size: number): Buffer[] =>
 
 describe('the stages of a body', () => {
   test.each([1, 2, 3, 7, 100])('pass on what each of them holds back, in order (chunks of %i)', (size) => {
-    const stages = [new Scrubber('secret-one'), new Scrubber('two-secret')];
+    const stages = [new Scrubber(matcherOf(['secret-one'])), new Scrubber(matcherOf(['two-secret']))];
     const text = 'a secret-one b two-secret c secret-on two-secre';
     const bytes = [...cut(text, size).map((chunk) => pushThrough(stages, chunk)), endThrough(stages)];
     expect(Buffer.concat(bytes).toString()).toBe('a ********** b ********** c secret-on two-secre');
@@ -20,7 +20,7 @@ describe('the stages of a body', () => {
   test('a stream without stages is the source itself', async () => {
     const source = Readable.from(cut('text', 2));
     expect(streamThrough(source, [])).toBe(source);
-    expect((await buffer(streamThrough(source, [new Scrubber('xxxxxxxx')]))).toString()).toBe('text');
+    expect((await buffer(streamThrough(source, [new Scrubber(matcherOf(['xxxxxxxx']))]))).toString()).toBe('text');
   });
 
   test('a stage that refuses ends the stream with its reason, and the source', async () => {
