@@ -1,9 +1,11 @@
 // Bundles src/ and the packages that it uses into the directory of its argument. A start reads a few files where it would look for
 // hundreds of modules; what a command seldom needs stays in bundles of its own, loaded when it is used.
+import { globSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'rolldown';
 
 const ROOT = path.join(import.meta.dirname, '..');
+const target = process.argv[2];
 
 await build({
   cwd: ROOT,
@@ -21,5 +23,13 @@ await build({
   transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
   // large and seldom used, or native code that is tried and may be missing: taken from node_modules
   external: ['dockerode', 'cpu-features', /\.node$/],
-  output: { dir: process.argv[2], format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', sourcemap: true },
+  output: { dir: target, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', sourcemap: true },
+});
+
+// They are copied into bottles, where nothing but Node is
+await build({
+  cwd: ROOT,
+  input: globSync('src/redteam/programs/*.ts', { cwd: ROOT }),
+  platform: 'node',
+  output: { dir: path.join(target, 'attacks'), format: 'esm', entryFileNames: '[name].mjs' },
 });

@@ -1,12 +1,11 @@
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { run, TerokError } from '../../core/index.ts';
+import { ownFile, run, TerokError } from '../../core/index.ts';
 import type { RedBench } from './bench.ts';
 import type { RedBottle } from './bottle.ts';
 
 /** The programs of the attacks, as sources or built */
-const PROGRAMS = fileURLToPath(new URL('../programs', import.meta.url));
-const EXTENSION = path.extname(fileURLToPath(import.meta.url));
+const PROGRAMS = ownFile({ source: 'redteam/programs', built: 'attacks' });
+const EXTENSION = PROGRAMS.endsWith('attacks') ? '.mjs' : '.ts';
 /** Where a bottle gets the programs, and a Node to run them */
 const INSIDE = { node: '/tmp/terok-attacks-node', programs: '/tmp/terok-attacks' } as const;
 
