@@ -4,8 +4,11 @@
  * Fail-safe direction: a character that could move the cursor, reorder or hide text is shown as its code.
  */
 
-/** C0 and C1 controls, bidirectional and other format characters, line and paragraph separators, lone surrogates, private use. */
-const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]/gu;
+/**
+ * C0 and C1 controls, bidirectional and other format characters, line and paragraph separators, lone surrogates, private use, blank
+ * letters, and variation selectors but for the two of emoji.
+ */
+const UNSAFE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}]|(?![\ufe0e\ufe0f])\p{Variation_Selector}|[\u115f\u1160\u3164\uffa0]|\u034f/gu;
 
 const SHORT: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 

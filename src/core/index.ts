@@ -20,6 +20,7 @@ export type {
   TerminalSize,
 } from './bottle.ts';
 export type { CallOptions } from './call-options.ts';
+export { canonicalJson, digestOf } from './canonical-json.ts';
 export type { BackendCapabilities } from './capabilities.ts';
 export { type BottleCa, type CertificateBuilder, type CertificateIssuer, issuerOf, loadCertificateBuilder } from './certificate.ts';
 export type { CredentialInjection, CredentialPlace, OAuthAnswer } from './credential-injection.ts';
@@ -77,4 +78,5 @@ export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, t
 export { RuntimeBackend } from './runtime-backend.ts';
 export { settleAll } from './settle-all.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
+export { splitNul } from './split-nul.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';

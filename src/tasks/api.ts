@@ -12,6 +12,7 @@ import type {
   Route,
   TerminalSize,
 } from '../core/index.ts';
+import type { ReviewChoice, Reviews } from './reviews-api.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
 export interface RunRequest {
@@ -212,8 +213,10 @@ export interface Terok {
   remove(slug: string, options?: { readonly force?: boolean }): Promise<void>;
   /** Unified diff of the task's work; untrusted text */
   diff(slug: string): Promise<AsyncIterable<Buffer | string>>;
-  apply(slug: string): Promise<ApplyReport>;
+  /** Takes work that was approved; `approve`: the digest of the review that the person agrees with now. Throws REFUSED without either */
+  apply(slug: string, choice?: ReviewChoice & { readonly approve?: string }): Promise<ApplyReport>;
   discard(slug: string): Promise<void>;
+  readonly reviews: Reviews;
   readonly images: {
     build(request: ImageBuildRequest): Promise<readonly ImageSummary[]>;
     list(): Promise<readonly ImageSummary[]>;

@@ -18,4 +18,5 @@ export type {
   Terok,
   TerokOptions,
 } from './api.ts';
+export type { ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
 export { createTerok } from './terok.ts';

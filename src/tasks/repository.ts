@@ -1,7 +1,6 @@
 /** The task layer's side of git: what goes into the gate before a task, and what comes out after it. */
 import { type Bottle, messageOf, renderUntrusted, TerokError } from '../core/index.ts';
 import {
-  applyTask,
   type BottleCommand,
   cloneCommands,
   discardTask,
@@ -18,7 +17,7 @@ import {
 } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
-import type { ApplyReport, ChangedFile, CommitSummary } from './api.ts';
+import type { ChangedFile, CommitSummary } from './api.ts';
 import type { TaskRecord } from './task-record.ts';
 
 export interface ImportedSource {
@@ -101,16 +100,6 @@ export async function diffWork(task: TaskRecord): Promise<AsyncIterable<Buffer>>
   return await taskDiff(gateOf(task), task.slug);
 }
 
-export async function applyWork(task: TaskRecord): Promise<ApplyReport> {
-  const result = await applyTask({ gate: gateOf(task), slug: task.slug, source: task.project.source });
-  return {
-    slug: task.slug,
-    ...(result.kind === 'git' ? { branch: result.branch, mergeCommand: result.mergeCommand } : {}),
-    commits: result.changes.commits,
-    files: result.changes.files,
-  };
-}
-
 /** Deletes the task's branch; its tip stays in the gate for 30 days. Gives the command that brings it back. */
 export async function discardWork(task: TaskRecord): Promise<readonly string[] | undefined> {
   if (task.gate === undefined) return undefined;
@@ -124,7 +113,8 @@ export async function discardWork(task: TaskRecord): Promise<readonly string[] |
   }
 }
 
-function gateOf({ gate, slug }: TaskRecord): string {
+/** Directory of the gate that holds the work of a task; throws NOT_FOUND where it has none. */
+export function gateOf({ gate, slug }: TaskRecord): string {
   if (gate !== undefined) return gate;
   throw new TerokError('NOT_FOUND', `The task \`${slug}\` has nothing in the gate.`, { hint: `Remove it with \`terok rm ${slug}\`.` });
 }

@@ -24,10 +24,11 @@ import { chooseBackend, loadSettings } from './effective-settings.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
 import { type Repair, recover, removeOrphans } from './recover.ts';
-import { applyWork, diffWork } from './repository.ts';
+import { diffWork } from './repository.ts';
+import { applyWork, createReviews } from './reviews.ts';
 import { runTask } from './run-task.ts';
 import { removeTask, startTask, stopTask } from './task-commands.ts';
-import { readTask, type TaskRecord, updateTask } from './task-record.ts';
+import { readTask, type TaskRecord } from './task-record.ts';
 import { describeTask, listTasks } from './task-views.ts';
 
 /**
@@ -51,6 +52,7 @@ class LocalTerok implements Terok {
     this.#context = context;
     this.#onRepair = onRepair;
     this.#vault = new Vault(vaultDir(context));
+    this.reviews = createReviews(context, async (text) => await this.#task(await this.#slug(text)));
   }
 
   async run(request: RunRequest, events: RunEvents): Promise<RunOutcome> {
@@ -117,17 +119,16 @@ class LocalTerok implements Terok {
     return await diffWork(await this.#task(await this.#slug(text)));
   }
 
-  async apply(text: string): Promise<ApplyReport> {
-    const task = await this.#task(await this.#slug(text));
-    const report = await applyWork(task);
-    await updateTask(this.#context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
-    return report;
+  async apply(text: string, choice: Parameters<Terok['apply']>[1] = {}): Promise<ApplyReport> {
+    return await applyWork(this.#context, await this.#task(await this.#slug(text)), choice);
   }
 
   async discard(text: string): Promise<void> {
     const slug = await this.#slug(text);
     await removeTask(this.#context, slug, true);
   }
+
+  readonly reviews: Terok['reviews'];
 
   readonly images: Terok['images'] = {
     build: async (request) => {

@@ -121,7 +121,8 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
     expect(await processesWith(outcome.slug, 'agent', REAL_KEY)).toEqual([]);
     expect(await processesWith(outcome.slug, 'root', REAL_KEY)).toEqual([]);
 
-    expect(await terok(['apply', outcome.slug])).toMatchObject({ status: 0 });
+    const { digest } = JSON.parse((await terok(['review', outcome.slug, '--json'])).stdout) as { digest: string };
+    expect(await terok(['apply', outcome.slug, '--approve', digest])).toMatchObject({ status: 0 });
     expect(await inRepository('log', '--all', '--format=%s')).toContain('Add a greeting');
     expect(await inRepository('status', '--porcelain')).toBe('');
   });

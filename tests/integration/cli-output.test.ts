@@ -25,6 +25,8 @@ beforeAll(async () => {
     'echo more >> a.txt; git commit -qam More',
   ]);
   expect(result.code).toBe(0);
+  const { digest } = await terok.json<{ digest: string }>(['review', 'done']);
+  expect((await terok.run(['approve', 'done', '--review', digest])).code).toBe(0);
 });
 
 afterAll(async () => {
@@ -56,6 +58,10 @@ describe('--json', () => {
       ['project', 'files', 'settings', 'origins', 'notGranted'],
     ],
     [['doctor'], ['severity', 'area', 'message']],
+    [
+      ['review', 'done'],
+      ['slug', 'ref', 'old', 'new', 'tree', 'policy', 'digest', 'surface', 'hidden', 'commits', 'files', 'decisions'],
+    ],
     [
       ['apply', 'done'],
       ['slug', 'branch', 'mergeCommand', 'commits', 'files'],

@@ -72,7 +72,8 @@ describe.skipIf(reason !== undefined)(`the whole command line as an unprivileged
   it('runs a command, shows its work, and takes it into the repository', async () => {
     expect(await run('--name', 'work', '--', ...work('Raise the price'))).toMatchObject({ code: 0 });
     expect((await terok(['diff', 'work'])).stdout).toMatch(/^-10\n\+12$/m);
-    const applied = JSON.parse((await terok(['apply', 'work', '--json'])).stdout) as { branch: string };
+    const { digest } = JSON.parse((await terok(['review', 'work', '--json'])).stdout) as { digest: string };
+    const applied = JSON.parse((await terok(['apply', 'work', '--approve', digest, '--json'])).stdout) as { branch: string };
     expect(await sh(`git -C ${repository} show ${applied.branch}:price.txt; cat ${repository}/price.txt`)).toBe('12\n10\n');
   });
 

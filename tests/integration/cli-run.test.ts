@@ -74,7 +74,16 @@ test('the work of a task can be looked at, taken and removed', async () => {
   expect((await home.run(['diff', outcome.slug])).stdout).toMatch(/^-10\n\+12$/m);
   expect((await home.run(['logs', outcome.slug])).stdout).toContain('done\n');
 
+  const review = await home.run(['review', outcome.slug, '--json']);
+  const { digest, commitCount } = JSON.parse(review.stdout) as { digest: string; commitCount: number };
+  expect(commitCount).toBe(1);
+  expect(await home.run(['apply', outcome.slug, '--json'])).toMatchObject({ status: 123 });
+  expect(await home.run(['approve', outcome.slug])).toMatchObject({ status: 120, stderr: expect.stringContaining('--review DIGEST') });
+  expect(await home.run(['approve', outcome.slug, '--review', digest.slice(0, 16)])).toMatchObject({ status: 0 });
+  expect((await home.run(['review', outcome.slug, '--summary'])).stdout).toMatch(/Approved by .+ until/);
   const applied = JSON.parse((await home.run(['apply', outcome.slug, '--json'])).stdout) as { branch: string };
+  expect(await home.run(['apply', outcome.slug, '--approve', 'f'.repeat(16)])).toMatchObject({ status: 123 });
+  expect((await home.run(['reject', outcome.slug, '-m', 'Too expensive'])).stderr).toContain('Rejected');
   expect(execFileSync('git', ['-C', repository, 'show', `${applied.branch}:price.txt`], { encoding: 'utf8' })).toBe('12\n');
   expect(readFileSync(path.join(repository, 'price.txt'), 'utf8')).toBe('10\n');
   expect((await home.run(['rm', outcome.slug])).status).toBe(0);

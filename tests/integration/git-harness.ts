@@ -4,7 +4,16 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { cloneCommands, ensureGate, type ImportedRepository, importSource } from '../../src/projects/git/index.ts';
+import {
+  type ApplyInputs,
+  type ApplyResult,
+  applyTask,
+  cloneCommands,
+  ensureGate,
+  type ImportedRepository,
+  importSource,
+  taskChanges,
+} from '../../src/projects/git/index.ts';
 import { type GateEvent, handleGateRequest } from '../../src/sidecars/git-gate/index.ts';
 
 export interface Result {
@@ -39,6 +48,11 @@ export async function mustGit(directory: string, args: readonly string[], env: R
   const result = await gitIn(directory, args, env);
   if (result.code !== 0) throw new Error(`git ${args.join(' ')} ended with ${result.code}: ${result.stderr}`);
   return result.stdout.trimEnd();
+}
+
+/** Takes what the branch of the task holds at this moment. */
+export async function takeAll(inputs: Omit<ApplyInputs, 'tip'>): Promise<ApplyResult> {
+  return await applyTask({ ...inputs, tip: (await taskChanges(inputs.gate, inputs.slug)).tip });
 }
 
 export class GitLab implements AsyncDisposable {

@@ -3,7 +3,6 @@ import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile 
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
-  applyTask,
   discardTask,
   ensureGate,
   importDirectory,
@@ -15,7 +14,7 @@ import {
   taskChanges,
   taskDiff,
 } from '../../src/projects/git/index.ts';
-import { GitLab, gitIn, mustGit, runIn } from './git-harness.ts';
+import { GitLab, gitIn, mustGit, runIn, takeAll } from './git-harness.ts';
 
 async function exists(file: string): Promise<boolean> {
   return await lstat(file).then(
@@ -84,7 +83,7 @@ describe('importing a repository', () => {
     const cloned = await lab.clone(await lab.serve(shallow, 'shallow'), 'shallow');
     await lab.commit(cloned, { 'c.txt': 'c\n' }, 'Third');
     await mustGit(cloned, ['push']);
-    expect(await applyTask({ gate: shallow.gate, slug: 'shallow', source: path.join(lab.root, 'shallow') })).toMatchObject({
+    expect(await takeAll({ gate: shallow.gate, slug: 'shallow', source: path.join(lab.root, 'shallow') })).toMatchObject({
       changes: { commitCount: 1 },
     });
     const modern = await lab.import(await lab.userRepository('modern', ['--object-format=sha256']), 'modern');
@@ -165,7 +164,7 @@ describe('importing a repository', () => {
     await mustGit(clone, ['push']);
     await taskChanges(imported.gate, 'shop');
     await text(await taskDiff(imported.gate, 'shop'));
-    await applyTask({ gate: imported.gate, slug: 'shop', source });
+    await takeAll({ gate: imported.gate, slug: 'shop', source });
     expect((await exists(marker)) ? await readFile(marker, 'utf8') : '').toBe('');
   });
 });
@@ -201,16 +200,16 @@ describe('taking the work of a task', () => {
     await mustGit(clone, ['push']);
     const before = await fingerprint(source, /\.git\/(objects|refs\/heads\/terok|logs\/refs\/heads\/terok)/);
     const wish = { gate: imported.gate, slug: 'shop', source };
-    expect(await applyTask(wish)).toMatchObject({ kind: 'git', branch: 'terok/shop', mergeCommand: ['git', 'merge', 'terok/shop'] });
-    await applyTask(wish);
+    expect(await takeAll(wish)).toMatchObject({ kind: 'git', branch: 'terok/shop', mergeCommand: ['git', 'merge', 'terok/shop'] });
+    await takeAll(wish);
     expect(await mustGit(source, ['rev-parse', 'terok/shop'])).toBe(first);
     const second = await lab.commit(clone, { 'b.txt': 'b\n' }, 'Add b');
     await mustGit(clone, ['push']);
-    await applyTask(wish);
+    await takeAll(wish);
     expect(await mustGit(source, ['rev-parse', 'terok/shop'])).toBe(second);
     expect(await fingerprint(source, /\.git\/(objects|refs\/heads\/terok|logs\/refs\/heads\/terok)/)).toBe(before);
     await mustGit(source, ['update-ref', 'refs/heads/terok/shop', await mustGit(source, ['commit-tree', '-m', 'Mine', 'main^{tree}'])]);
-    await expect(applyTask(wish)).rejects.toMatchObject({ code: 'REFUSED' });
+    await expect(takeAll(wish)).rejects.toMatchObject({ code: 'REFUSED' });
   });
 
   test('saves uncommitted and untracked work, also after an amended commit', async () => {
@@ -307,14 +306,14 @@ describe('a directory without git', () => {
     await lab.commit(clone, { 'a.txt': 'changed\n', 'new/x/y.txt': 'y\n' }, 'Change');
     await mustGit(clone, ['push']);
     await writeFile(path.join(source, 'mine.txt'), 'mine\n');
-    await applyTask({ gate, slug: 'plain', source });
-    await applyTask({ gate, slug: 'plain', source });
+    await takeAll({ gate, slug: 'plain', source });
+    await takeAll({ gate, slug: 'plain', source });
     expect(await readFile(path.join(source, 'a.txt'), 'utf8')).toBe('changed\n');
     expect(await readFile(path.join(source, 'new/x/y.txt'), 'utf8')).toBe('y\n');
     expect((await readdir(source)).sort()).toEqual(['a.txt', 'c\n"d.txt', 'link', 'mine.txt', 'new', 'run.sh']);
     await lab.commit(clone, { 'a.txt': 'again\n' }, 'Again');
     await mustGit(clone, ['push']);
-    await applyTask({ gate, slug: 'plain', source });
+    await takeAll({ gate, slug: 'plain', source });
     expect(await readFile(path.join(source, 'a.txt'), 'utf8')).toBe('again\n');
   });
 
@@ -324,7 +323,7 @@ describe('a directory without git', () => {
     await lab.commit(clone, { 'a.txt': 'theirs\n', 'run.sh': '#!/bin/sh\nx\n' }, 'Change');
     await mustGit(clone, ['push']);
     await writeFile(path.join(source, 'a.txt'), 'mine\n');
-    await expect(applyTask({ gate, slug: 'plain', source })).rejects.toMatchObject({
+    await expect(takeAll({ gate, slug: 'plain', source })).rejects.toMatchObject({
       code: 'REFUSED',
       message: expect.stringContaining('a.txt: it changed'),
     });
@@ -344,11 +343,11 @@ describe('a directory without git', () => {
     // Positive control: a plain write goes through the link
     await writeFile(path.join(source, 'sub/deep/control'), 'x');
     expect(await exists(path.join(outside, 'control'))).toBe(true);
-    await expect(applyTask({ gate, slug: 'plain', source })).rejects.toMatchObject({ code: 'REFUSED' });
+    await expect(takeAll({ gate, slug: 'plain', source })).rejects.toMatchObject({ code: 'REFUSED' });
     expect(await readFile(path.join(outside, 'b.txt'), 'utf8')).toBe('b\n');
     await symlink('/etc', path.join(clone, 'evil'));
     await lab.commit(clone, {}, 'Link');
     await mustGit(clone, ['push']);
-    await expect(applyTask({ gate, slug: 'plain', source })).rejects.toMatchObject({ message: expect.stringContaining('symbolic link') });
+    await expect(takeAll({ gate, slug: 'plain', source })).rejects.toMatchObject({ message: expect.stringContaining('symbolic link') });
   });
 });

@@ -1,10 +1,16 @@
+import { askApproval } from '../ask-approval.ts';
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { escapeText } from '../escape.ts';
 
-export async function execute(input: CommandInput<'apply'>, { terok, output }: CommandContext): Promise<number> {
-  const report = await (await terok()).apply(input.arguments.task);
-  if (input.options.json) {
+export async function execute(input: CommandInput<'apply'>, context: CommandContext): Promise<number> {
+  const { output } = context;
+  const { task } = input.arguments;
+  const { ref, approve, json } = input.options;
+  const api = await context.terok();
+  const digest = approve ?? (await askApproval({ terok: api, task, ref, question: 'Take this into your repository?', json }, context));
+  const report = await api.apply(task, { ...(ref === undefined ? {} : { ref }), ...(digest === undefined ? {} : { approve: digest }) });
+  if (json) {
     output.printJson(report);
     return 0;
   }

@@ -5,11 +5,11 @@
  */
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
-import { ignoreCodes, type ObjectFormat, renderUntrusted, TerokError } from '../../core/index.ts';
+import { ignoreCodes, type ObjectFormat, renderUntrusted, splitNul, TerokError } from '../../core/index.ts';
 import { isGitName } from './directory-walk.ts';
 import { blobId } from './dirty-state.ts';
 import { APPLIED_REF } from './gate.ts';
-import { git, resolveRevision, splitNul } from './git.ts';
+import { git, resolveRevision } from './git.ts';
 
 import type { TaskRange } from './task-changes.ts';
 

@@ -13,6 +13,10 @@ export interface ApplyInputs {
   readonly slug: string;
   /** Absolute path of the user's repository or directory */
   readonly source: string;
+  /** Full name of the branch of the task, and of the user's; the task's main one by default */
+  readonly ref?: string;
+  /** The commit that was approved; nothing else is taken, whatever the branch says */
+  readonly tip: string;
 }
 
 export type ApplyResult =
@@ -20,28 +24,35 @@ export type ApplyResult =
   | { readonly kind: 'directory'; readonly changes: TaskChanges };
 
 /** Idempotent. Throws REFUSED where the user's branch or files have changed in another way. */
-export async function applyTask({ gate, slug, source }: ApplyInputs): Promise<ApplyResult> {
-  const changes = await taskChanges(gate, slug);
-  const range = await taskRange(gate, slug);
+export async function applyTask({ gate, slug, source, tip, ref = taskRef(slug) }: ApplyInputs): Promise<ApplyResult> {
+  const range = await taskRange(gate, slug, { ref, at: tip });
+  const changes = await taskChanges(gate, slug, { ref, at: tip });
   if (!(await isGitSource(source))) {
     await applyDirectory({ source, slug, range });
     return { kind: 'directory', changes };
   }
-  await fetchBranch({ slug, source, repository: range.repository });
-  const branch = `terok/${slug}`;
+  await fetchBranch({ ref, source, repository: range.repository, tip });
+  const branch = ref.slice('refs/heads/'.length);
   return { kind: 'git', branch, mergeCommand: ['git', 'merge', branch], changes };
 }
 
-const UPLOAD_PACK = 'git -c core.hooksPath=/dev/null -c protocol.allow=never upload-pack';
+/** An object is asked for by its id, which git allows where it is told so. */
+const UPLOAD_PACK = 'git -c core.hooksPath=/dev/null -c protocol.allow=never -c uploadpack.allowAnySHA1InWant=true upload-pack';
 
-async function fetchBranch({ slug, source, repository }: { slug: string; source: string; repository: string }): Promise<void> {
-  const ref = taskRef(slug);
+interface Fetch {
+  readonly ref: string;
+  readonly source: string;
+  readonly repository: string;
+  readonly tip: string;
+}
+
+async function fetchBranch({ ref, source, repository, tip }: Fetch): Promise<void> {
+  const branch = ref.slice('refs/heads/'.length);
   const before = await resolveRevision(source, ref);
-  const tip = await resolveRevision(repository, ref);
-  if (before !== undefined && before === tip) return;
-  if (before !== undefined && tip !== undefined && !(await isAncestor(repository, before, tip))) {
-    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` in \`${source}\` holds commits that the task's branch does not.`, {
-      hint: `Rename yours (\`git branch -m terok/${slug} NAME\`) and apply again.`,
+  if (before === tip) return;
+  if (before !== undefined && !(await isAncestor(repository, before, tip))) {
+    throw new TerokError('REFUSED', `The branch \`${branch}\` in \`${source}\` holds commits that the task's branch does not.`, {
+      hint: `Rename yours (\`git branch -m ${branch} NAME\`) and apply again.`,
     });
   }
   const args = [
@@ -55,7 +66,7 @@ async function fetchBranch({ slug, source, repository }: { slug: string; source:
     '--refmap=',
     `--upload-pack=${UPLOAD_PACK}`,
   ];
-  const result = await git(source, [...args, '--', repository, `${ref}:${ref}`], {
+  const result = await git(source, [...args, '--', repository, `${tip}:${ref}`], {
     accept: [1, 128],
     settings: {
       'fetch.fsckObjects': 'true',
@@ -68,7 +79,7 @@ async function fetchBranch({ slug, source, repository }: { slug: string; source:
   if (result.exitCode === 0) return;
   const stderr = result.stderr.toString('utf8').trim();
   if (stderr.includes('checked out')) {
-    throw new TerokError('REFUSED', `The branch \`terok/${slug}\` is checked out in \`${source}\`, so it cannot be moved.`, {
+    throw new TerokError('REFUSED', `The branch \`${branch}\` is checked out in \`${source}\`, so it cannot be moved.`, {
       hint: `Switch to another branch, or run \`git pull ${repository} ${ref}\`.`,
     });
   }

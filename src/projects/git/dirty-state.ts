@@ -5,8 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { lstat, readFile, readlink } from 'node:fs/promises';
-import { ignoreCodes, type ObjectFormat } from '../../core/index.ts';
-import { git, splitNul } from './git.ts';
+import { ignoreCodes, type ObjectFormat, splitNul } from '../../core/index.ts';
+import { git } from './git.ts';
 
 export interface DirtyState {
   readonly changed: number;

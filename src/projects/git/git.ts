@@ -39,17 +39,6 @@ export async function resolveRevision(directory: string, revision: string): Prom
   return /^[0-9a-f]{40,64}$/.test(id) ? id : undefined;
 }
 
-/** Parts of NUL-terminated output. */
-export function splitNul(output: Buffer): Buffer[] {
-  const parts: Buffer[] = [];
-  for (let start = 0; start < output.length; ) {
-    const end = output.indexOf(0, start);
-    parts.push(output.subarray(start, end === -1 ? output.length : end));
-    start = end === -1 ? output.length : end + 1;
-  }
-  return parts;
-}
-
 function gitError(args: readonly string[], result: RunResult): TerokError {
   const tail = result.stderr.toString('utf8').trim().split('\n').slice(-5).join('\n');
   const how = result.timedOut

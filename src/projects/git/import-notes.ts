@@ -1,6 +1,6 @@
-import { messageOf, type ObjectFormat } from '../../core/index.ts';
+import { messageOf, type ObjectFormat, splitNul } from '../../core/index.ts';
 import { readDirtyState } from './dirty-state.ts';
-import { git, splitNul } from './git.ts';
+import { git } from './git.ts';
 
 interface Import {
   readonly store: string;

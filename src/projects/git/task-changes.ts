@@ -3,9 +3,9 @@
  * Fail-safe direction: no external diff, no text conversion, no attributes; everything that a person sees is one safe line.
  */
 import { spawn } from 'node:child_process';
-import { hostGitEnvironment, renderUntrusted, settleAll, TerokError } from '../../core/index.ts';
+import { hostGitEnvironment, type ObjectFormat, renderUntrusted, settleAll, splitNul, TerokError } from '../../core/index.ts';
 import { BASE_REF, gateFormat, openTaskRepository, taskRef } from './gate.ts';
-import { git, gitText, resolveRevision, splitNul } from './git.ts';
+import { git, gitText, resolveRevision } from './git.ts';
 
 export interface TaskCommit {
   /** Object id */
@@ -45,40 +45,58 @@ const EMPTY_TREE = {
 } as const;
 
 /** Commits and files of a task; throws NOT_FOUND where the gate does not know it. */
-export async function taskChanges(gate: string, slug: string): Promise<TaskChanges> {
-  const range = await taskRange(gate, slug);
+export async function taskChanges(gate: string, slug: string, options: RangeOptions = {}): Promise<TaskChanges> {
+  const range = await taskRange(gate, slug, options);
   const { repository, base, tip, from } = range;
   if (tip === base) return { base, tip, commits: [], files: [], commitCount: 0, fileCount: 0 };
+  const [log, files] = await settleAll([readCommits(range), changedFiles(repository, from, tip)]);
+  return { base, tip, ...log, files: files.slice(0, MAX_FILES), fileCount: files.length };
+}
+
+/** The commits of a task, and how many there are. */
+export async function readCommits({
+  repository,
+  base,
+  tip,
+}: Pick<TaskRange, 'repository' | 'base' | 'tip'>): Promise<Pick<TaskChanges, 'commits' | 'commitCount'>> {
   const revisions = ['--end-of-options', tip, `^${base}`, '--'];
-  const [count, log, files] = await settleAll([
+  const [count, log] = await settleAll([
     gitText(repository, ['rev-list', '--count', ...revisions]),
     git(repository, ['rev-list', `--max-count=${MAX_COMMITS}`, '--no-commit-header', '--format=%H%x00%s%x00%an%x00', ...revisions]),
-    changedFiles(repository, from, tip),
   ]);
-  const commits = parseCommits(log.stdout);
-  return { base, tip, commits, files: files.slice(0, MAX_FILES), commitCount: Number(count), fileCount: files.length };
+  return { commits: parseCommits(log.stdout), commitCount: Number(count) };
 }
 
 /** A unified diff with binary patches that `git apply` takes; untrusted bytes. Ends git when the reader stops. */
-export async function taskDiff(gate: string, slug: string): Promise<AsyncIterable<Buffer>> {
-  const { repository, from, tip } = await taskRange(gate, slug);
-  return streamGit(['-C', repository, 'diff-tree', '-r', '-p', '--binary', '--full-index', '-M', ...DIFF_OPTIONS, from, tip, '--'], {
-    ...hostGitEnvironment(),
-    GIT_ATTR_SOURCE: EMPTY_TREE[gateFormat(gate)],
-  });
+export async function taskDiff(gate: string, slug: string, options: RangeOptions = {}): Promise<AsyncIterable<Buffer>> {
+  const { repository, from, tip } = await taskRange(gate, slug, options);
+  return streamGit(repository, ['-p', '--binary', '-M', from, tip, '--'], gateFormat(gate));
 }
 
 export interface TaskRange {
   readonly repository: string;
+  /** The branch of the task */
+  readonly ref: string;
   readonly base: string;
   readonly tip: string;
   /** Tree-ish that the diff starts from: where base and tip part, or the empty tree */
   readonly from: string;
 }
 
-export async function taskRange(gate: string, slug: string): Promise<TaskRange> {
+export interface RangeOptions {
+  /** Full name of a branch of the task; its main one by default */
+  readonly ref?: string;
+  /** The commit in the place of what the branch says */
+  readonly at?: string;
+}
+
+export async function taskRange(gate: string, slug: string, options: RangeOptions = {}): Promise<TaskRange> {
+  const ref = ownRef(slug, options.ref);
   const repository = await openTaskRepository(gate, slug);
-  const [base, tip] = await Promise.all([resolveRevision(repository, BASE_REF), resolveRevision(repository, `${taskRef(slug)}^{commit}`)]);
+  const [base, tip] = await Promise.all([
+    resolveRevision(repository, BASE_REF),
+    resolveRevision(repository, `${options.at ?? ref}^{commit}`),
+  ]);
   if (base === undefined)
     throw new TerokError('STATE_CORRUPT', `The gate does not know where the task \`${slug}\` began.`, { context: { slug } });
   if (tip === undefined) {
@@ -88,7 +106,17 @@ export async function taskRange(gate: string, slug: string): Promise<TaskRange> 
     });
   }
   const from = base === tip ? base : await gitText(repository, ['merge-base', base, tip], { accept: [1] });
-  return { repository, base, tip, from: from === '' ? EMPTY_TREE[gateFormat(gate)] : from };
+  return { repository, ref, base, tip, from: from === '' ? EMPTY_TREE[gateFormat(gate)] : from };
+}
+
+/** Full name of a branch that the task may write; throws REFUSED for any other. */
+function ownRef(slug: string, wanted: string = taskRef(slug)): string {
+  const ref = wanted.startsWith('refs/') ? wanted : `refs/heads/${wanted}`;
+  if (ref === taskRef(slug) || ref.startsWith(`${taskRef(slug)}/`)) return ref;
+  throw new TerokError(
+    'REFUSED',
+    `\`${renderUntrusted(ref)}\` is no branch of the task \`${slug}\`, which are \`${taskRef(slug)}\` and below.`,
+  );
 }
 
 async function changedFiles(repository: string, from: string, tip: string): Promise<TaskFile[]> {
@@ -138,8 +166,11 @@ function parseCommits(output: Buffer): TaskCommit[] {
   return commits;
 }
 
-async function* streamGit(args: readonly string[], env: Record<string, string>): AsyncGenerator<Buffer> {
-  const child = spawn('git', args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+/** The output of `git diff-tree` as it comes; attributes of the trees count for nothing. */
+export async function* streamGit(repository: string, args: readonly string[], format: ObjectFormat): AsyncGenerator<Buffer> {
+  const env = { ...hostGitEnvironment(), GIT_ATTR_SOURCE: EMPTY_TREE[format] };
+  const argv = ['-C', repository, 'diff-tree', '-r', '--full-index', ...DIFF_OPTIONS, ...args];
+  const child = spawn('git', argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stderr = '';
   child.stderr.on('data', (chunk: Buffer) => {
     stderr = (stderr + chunk.toString('utf8')).slice(-4_096);

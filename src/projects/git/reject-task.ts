@@ -1,0 +1,44 @@
+/*
+ * Scope: tells the agent why its work was not taken: as a note that it can fetch, and as text that its next push prints.
+ * Out of scope: the work, which stays. Fail-safe direction: the text is one safe line for each line that the person wrote.
+ */
+import { rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { renderUntrusted, TerokError } from '../../core/index.ts';
+import { type Rejection, reject } from './approvals.ts';
+import { git } from './git.ts';
+import { taskRange } from './task-changes.ts';
+
+export interface RejectRequest {
+  readonly gate: string;
+  readonly slug: string;
+  readonly message: string;
+}
+
+/** Notes that the bottle may read: `git fetch origin refs/notes/review:refs/notes/review`. */
+export const REVIEW_NOTES = 'refs/notes/review';
+/** In the task's repository; the gate's hook prints it with the next push and removes it. */
+const MESSAGE_FILE = 'terok-message';
+const MAX_MESSAGE_LENGTH = 10_000;
+
+/** Records the rejection and leaves the message for the agent. */
+export async function rejectTask({ gate, slug, message }: RejectRequest): Promise<Rejection> {
+  const text = message
+    .split(/\r?\n/)
+    .map((line) => renderUntrusted(line.replaceAll('\t', ' ')).trimEnd())
+    .join('\n')
+    .trim();
+  if (text === '' || text.length > MAX_MESSAGE_LENGTH)
+    throw new TerokError('USAGE', `A message to the agent has 1 to ${MAX_MESSAGE_LENGTH} characters; got ${text.length}.`);
+  const { repository, ref, tip } = await taskRange(gate, slug);
+  const rejection = await reject(gate, slug, { ref, new: tip, message: text });
+  await git(repository, ['notes', `--ref=${REVIEW_NOTES}`, 'add', '--force', '--file=-', tip], { input: `Not taken: ${text}\n` });
+  await writeFile(path.join(repository, MESSAGE_FILE), `${tip.slice(0, 12)} was not taken: ${text}\n`, { mode: 0o600 });
+  return rejection;
+}
+
+/** Takes back what the next push would have printed. */
+export async function clearMessage(gate: string, slug: string): Promise<void> {
+  const { repository } = await taskRange(gate, slug);
+  await rm(path.join(repository, MESSAGE_FILE), { force: true });
+}

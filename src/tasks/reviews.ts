@@ -1,0 +1,98 @@
+/** The task layer's side of reviews: what a person sees of a task, decides about it, and where approved work goes. */
+import { canonicalJson, TerokError } from '../core/index.ts';
+import { readRecord } from '../core/resolve/index.ts';
+import {
+  type Approval,
+  applyApproved,
+  approve,
+  clearMessage,
+  listDecisions,
+  type Review,
+  rejectTask,
+  reviewTask,
+  taskDiff,
+} from '../projects/git/index.ts';
+import type { ApplyReport } from './api.ts';
+import type { TaskContext } from './context.ts';
+import { gateOf } from './repository.ts';
+import type { ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
+import { type TaskRecord, updateTask } from './task-record.ts';
+
+/** Shorter beginnings of a digest would be guessed or mistaken. */
+const MIN_DIGEST_LENGTH = 12;
+
+export function createReviews(context: TaskContext, findTask: (slug: string) => Promise<TaskRecord>): Reviews {
+  return {
+    open: async (slug, choice = {}) => await openReview(context, await findTask(slug), choice),
+    diff: async (slug, choice = {}) => {
+      const task = await findTask(slug);
+      return await taskDiff(gateOf(task), task.slug, choice);
+    },
+    approve: async (slug, digest, choice = {}) => {
+      const task = await findTask(slug);
+      const review = await openReview(context, task, choice);
+      assertShown(review, digest);
+      const approval = await approve(gateOf(task), review);
+      await clearMessage(gateOf(task), task.slug);
+      return approval;
+    },
+    reject: async (slug, message) => {
+      const task = await findTask(slug);
+      return await rejectTask({ gate: gateOf(task), slug: task.slug, message });
+    },
+  };
+}
+
+/** Takes approved work into the user's repository or directory. */
+export async function applyWork(
+  context: TaskContext,
+  task: TaskRecord,
+  choice: ReviewChoice & { readonly approve?: string },
+): Promise<ApplyReport> {
+  const gate = gateOf(task);
+  const review = await openReview(context, task, choice);
+  if (choice.approve !== undefined) assertShown(review, choice.approve);
+  const result = await applyApproved({ gate, review, agreed: choice.approve !== undefined }, task.project.source);
+  await updateTask(context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
+  return {
+    slug: task.slug,
+    ...(result.kind === 'git' ? { branch: result.branch, mergeCommand: result.mergeCommand } : {}),
+    commits: result.changes.commits,
+    files: result.changes.files,
+  };
+}
+
+async function openReview(context: TaskContext, task: TaskRecord, { ref }: ReviewChoice): Promise<ReviewReport> {
+  const gate = gateOf(task);
+  const policy = await policyOf(context, task);
+  const review = await reviewTask({ gate, slug: task.slug, policy, ...(ref === undefined ? {} : { ref }) });
+  const decisions = await listDecisions(gate, task.slug);
+  return {
+    ...review,
+    approval: decisions.findLast((entry): entry is Approval => entry.kind === 'approval' && holds(entry, review)),
+    decisions,
+  };
+}
+
+function holds(approval: Approval, review: Review): boolean {
+  return approval.use === undefined && approval.review === review.digest && Date.parse(approval.expiresAt) > Date.now();
+}
+
+/** What the task ran under, without the tokens that change with every start. */
+async function policyOf({ paths }: TaskContext, { slug, image }: TaskRecord): Promise<unknown> {
+  const record = await readRecord(paths, slug);
+  const egress = JSON.parse(canonicalJson(record?.plan?.spec.egress ?? null)) as unknown;
+  return { image, egress: withoutPhantoms(egress) };
+}
+
+function withoutPhantoms(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (key, entry: unknown) => (key === 'phantom' ? undefined : entry)));
+}
+
+function assertShown(review: Review, digest: string): void {
+  if (/^[0-9a-f]+$/.test(digest) && digest.length >= MIN_DIGEST_LENGTH && review.digest.startsWith(digest)) return;
+  throw new TerokError('REFUSED', `The review of \`${review.slug}\` is ${review.digest.slice(0, 16)}, not \`${digest.slice(0, 64)}\`.`, {
+    context: { slug: review.slug, digest: review.digest },
+    hint: `The work changed since it was looked at, or the digest has less than ${MIN_DIGEST_LENGTH} digits: \`terok review ${review.slug}\`.`,
+  });
+}
