@@ -1,5 +1,18 @@
 // The layers of docs/architecture.md. Arrows point inwards: cli → redteam → tasks → everything below → core.
-const LAYERS = ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects', 'tasks', 'redteam', 'cli'];
+const LAYERS = [
+  'backends',
+  'sidecars',
+  'exec-channel',
+  'vault',
+  'agents',
+  'images',
+  'policy',
+  'review',
+  'projects',
+  'tasks',
+  'redteam',
+  'cli',
+];
 
 /** What each layer may import beside itself and core. */
 const MAY_IMPORT = {
@@ -9,9 +22,10 @@ const MAY_IMPORT = {
   vault: [],
   agents: [],
   images: [],
+  policy: ['images'],
   review: [],
   projects: ['agents', 'images', 'vault', 'review'],
-  tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'review', 'projects'],
+  tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'policy', 'review', 'projects'],
   redteam: ['tasks'],
   cli: ['tasks', 'redteam'],
 };

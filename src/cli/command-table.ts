@@ -1,4 +1,6 @@
-import type { ArgumentSpec, CommandSpec, FlagOption, InputOf, OptionSpec, ValueOption } from './command-spec.ts';
+import type { CommandSpec, FlagOption, InputOf, OptionSpec, ValueOption } from './command-spec.ts';
+import { json, task } from './common-specs.ts';
+import { EGRESS_COMMANDS } from './egress-commands.ts';
 
 /** Options that every command takes. */
 export const COMMON_OPTIONS = {
@@ -7,7 +9,6 @@ export const COMMON_OPTIONS = {
   help: { kind: 'flag', short: 'h', description: 'Show this help' },
 } as const satisfies Record<string, FlagOption>;
 
-const json = { kind: 'flag', description: 'Print one JSON document on standard output' } as const satisfies FlagOption;
 const force = (description: string) => ({ kind: 'flag', short: 'f', description }) as const satisfies FlagOption;
 const backend = {
   kind: 'value',
@@ -21,11 +22,6 @@ const env = {
   placeholder: 'NAME[=VALUE]',
   description: 'Set an environment variable in the bottle; without a value, take it from here',
 } as const satisfies ValueOption;
-const task = {
-  kind: 'required',
-  completes: 'task',
-  description: 'Name of the task, or an unambiguous beginning of it',
-} as const satisfies ArgumentSpec;
 
 const REDTEAM_DETAILS = [
   'Makes bottles and servers of its own, tries every attack of the suite, and prints one line for each: `held`, `broken`, `not proven` where the attack could not be shown to work without the defence, `unsupported` where the backend makes no such claim, `out of scope`. Everything that it made is removed, also after Ctrl-C. No address but those of this machine is attacked.',
@@ -198,6 +194,7 @@ export const COMMANDS = {
     arguments: { name: { kind: 'required', description: 'Name of the secret' } },
     options: { json },
   },
+  ...EGRESS_COMMANDS,
   'backend list': { summary: 'List the backends, and what each lacks here', arguments: {}, options: { json } },
   'agent list': { summary: 'List the agents, the secrets that they use and the hosts that they reach', arguments: {}, options: { json } },
   'redteam egress': {
@@ -241,6 +238,8 @@ export const COMMAND_NAMES = Object.keys(COMMANDS) as readonly CommandName[];
 export const GROUPS: Readonly<Record<string, string>> = {
   image: 'Build, list and remove images',
   secret: 'Store, list and remove secrets',
+  egress: 'What bottles may reach: look at it, change it, try it',
+  audit: 'Records of what gateways decided',
   backend: 'Ways to make bottles',
   agent: 'Agents that terok can run',
   config: 'Settings in effect',

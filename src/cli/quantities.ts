@@ -12,14 +12,14 @@ export function parseMemory(text: string): number {
 }
 
 /** `90s`, `30m`, `2h` → `ms`; throws USAGE. */
-export function parseDuration(text: string): number {
+export function parseDuration(text: string, option = '--timeout'): number {
   const match = /^(\d+)([smh])$/.exec(text);
   const ms = match === null ? 0 : Number(match[1]) * (MS_PER_UNIT[match[2] ?? ''] ?? 0);
   // Timers of Node hold 31 bits.
   if (ms > 0 && ms < 2 ** 31) return ms;
   throw new TerokError(
     'USAGE',
-    `\`--timeout\` takes a time with its unit, at most 596h, such as \`90s\`, \`30m\` or \`2h\`; got \`${text}\`.`,
+    `\`${option}\` takes a time with its unit, at most 596h, such as \`90s\`, \`30m\` or \`2h\`; got \`${text}\`.`,
   );
 }
 

@@ -54,7 +54,8 @@ export function withoutCredentials(source: AptSource): AptSource {
   return { ...source, uri: url.href };
 }
 
-async function readHostSources(etc: string): Promise<AptSource[]> {
+/** Every source that apt of this machine knows, whatever the suite. */
+export async function readHostSources(etc: string): Promise<AptSource[]> {
   const dir = path.join(etc, 'apt/sources.list.d');
   const names = ((await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? []).sort();
   const files = [path.join(etc, 'apt/sources.list'), ...names.map((name) => path.join(dir, name))];

@@ -12,6 +12,7 @@ import type {
   Route,
   TerminalSize,
 } from '../core/index.ts';
+import type { EgressApi } from './egress-api.ts';
 import type { ReviewChoice, Reviews } from './reviews-api.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
@@ -228,6 +229,7 @@ export interface Terok {
     list(): Promise<readonly { readonly name: string; readonly updatedAt: string }[]>;
     remove(name: string): Promise<void>;
   };
+  readonly egress: EgressApi;
   backends(): Promise<readonly BackendReport[]>;
   doctor(): Promise<readonly DoctorFinding[]>;
   agents(): Promise<readonly AgentSummary[]>;

@@ -24,6 +24,7 @@ import { createChannelIdentity } from '../exec-channel/index.ts';
 import { taskRef, taskRepository } from '../projects/git/index.ts';
 import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
+import { taskPolicy } from './egress-policy.ts';
 import { readTask } from './task-record.ts';
 
 /** Where the bottle keeps its trust roots. */
@@ -66,7 +67,7 @@ export async function launchBottle(
   options: CallOptions,
 ): Promise<Bottle> {
   const backend = await context.backend(plan.backend);
-  const network = await openSealedNetwork(gatewayPlan(context, plan, gate), networkOptions(context));
+  const network = await openSealedNetwork(await gatewayPlan(context, plan, gate), networkOptions(context));
   try {
     const onPhase = async (phase: 'created' | 'sealed'): Promise<void> => void (phase === 'sealed' && (await before));
     return await backend.launch(plan, { network, seeds, onPhase }, options);
@@ -113,11 +114,14 @@ export async function removeBottle(context: TaskContext, slug: string): Promise<
   ]);
 }
 
+/** A gateway that must be started again starts with the policy that holds now, not with the one that it had. */
 async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType<typeof reopenSealedNetwork> {
-  return await reopenSealedNetwork(gatewayPlan(context, plan, await knownGate(context, plan.spec.slug)), networkOptions(context));
+  const wanted = await gatewayPlan(context, plan, await knownGate(context, plan.spec.slug));
+  return await reopenSealedNetwork(wanted, { ...networkOptions(context), replacePlan: true });
 }
 
-function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | undefined): GatewayPlan {
+async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | undefined): Promise<GatewayPlan> {
+  const { policy } = await taskPolicy(context, plan.spec.slug, plan.spec.egress);
   return {
     version: 1,
     slug: plan.spec.slug,
@@ -125,7 +129,7 @@ function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | un
     stateDir: plan.stateDir,
     runtimeDir: plan.runtimeDir,
     namespaceLauncher: plan.namespaceLauncher,
-    policy: plan.spec.egress,
+    policy,
     vaultDir: vaultDir(context),
     ca: caFiles(plan.stateDir),
     ...(gate === undefined ? {} : { gate }),

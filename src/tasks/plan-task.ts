@@ -3,13 +3,14 @@ import path from 'node:path';
 import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '../agents/index.ts';
 import type { EffectiveSettings } from '../core/config/index.ts';
 import { type BottleSpec, type ResourceLimits, TerokError } from '../core/index.ts';
-import { mergeRoutes, parseEgressPolicy, parseRoutes, resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
+import { resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
 import type { Project } from '../projects/index.ts';
 import { Vault } from '../vault/index.ts';
 import type { RunRequest } from './api.ts';
 import { TRUST_PATHS, vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
-import { mintRouteCredentials } from './route-credentials.ts';
+import type { ProjectSettings } from './effective-settings.ts';
+import { type EgressBase, egressBase } from './egress-base.ts';
 
 /** What runs in the bottle, and what it brings along. */
 export interface Workload {
@@ -57,36 +58,38 @@ export async function planWorkload(
 
 export interface SpecInputs {
   readonly project: Project;
-  readonly settings: EffectiveSettings;
+  readonly config: ProjectSettings;
   readonly workload: Workload;
 }
 
+export interface Specified {
+  readonly spec: Omit<BottleSpec, 'slug' | 'image'>;
+  readonly origins: EgressBase['origins'];
+}
+
 /** The bottle that the task asks for, but its name and image; throws INVALID_ROUTE, INVALID_CONFIG, SECRET_MISSING. */
-export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<Omit<BottleSpec, 'slug' | 'image'>> {
-  const { settings, workload } = inputs;
+export async function specify(context: TaskContext, request: RunRequest, inputs: SpecInputs): Promise<Specified> {
+  const { workload, config } = inputs;
+  const { settings } = config;
   const agentNames = [...Object.keys(workload.agent?.env ?? {}), ...(workload.agent?.hiddenNames ?? [])];
-  const own = mintRouteCredentials(settings.egress.routes, agentNames);
+  const egress = await egressBase(context, { config, agent: workload.agent, routes: request.routes ?? [] });
   const environment = await resolveEnvironment(
     { ...settings.env, ...literal(request.env) },
     {
       hostEnv: context.env,
       interactive: false,
-      ownedNames: [...agentNames, ...Object.keys(own.env)],
+      ownedNames: [...agentNames, ...Object.keys(egress.env)],
     },
   );
-  const merged = mergeRoutes(
-    workload.agent?.routes ?? [],
-    parseRoutes(own.routes, 'egress.routes'),
-    parseRoutes(request.routes ?? [], 'the request'),
-  );
-  return {
+  const spec = {
     project: inputs.project.id,
-    env: { ...environment.plain, ...workload.agent?.env, ...own.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
+    env: { ...environment.plain, ...workload.agent?.env, ...egress.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
     limits: { ...settings.limits, ...definedLimits(request.limits) },
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,
-    egress: parseEgressPolicy(merged, 'the policy of the task'),
+    egress: egress.policy,
   };
+  return { spec, origins: egress.origins };
 }
 
 /** Values of a request are meant as they are: a dollar sign in them refers to nothing. */

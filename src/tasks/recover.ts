@@ -7,6 +7,7 @@ import { type BottleRecord, listRecords } from '../core/resolve/index.ts';
 import { BACKEND_NAMES } from './backends.ts';
 import { dropBottle, openBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
+import { syncPolicy } from './egress-policy.ts';
 import { finishTask } from './finish-task.ts';
 import { forgetTask, undoTask } from './forget-task.ts';
 import { claimTask, readTask, type TaskRecord, updateTask } from './task-record.ts';
@@ -37,6 +38,8 @@ type Entry = Awaited<ReturnType<typeof listRecords>>[number];
 async function recoverEntry(context: TaskContext, entry: Entry): Promise<string | undefined> {
   if (entry.kind === 'corrupt') return `has a damaged record: ${entry.error.message}`;
   const task = await readTask(context.paths, entry.slug);
+  // A command that was killed between writing rules and telling the gateway
+  if (entry.kind === 'record' && task !== undefined) await syncPolicy(context, entry.slug);
   if (entry.kind === 'unfinished') return await recoverReservation(context, entry.slug, task, entry.reservedAt);
   if (task?.finishedAt !== undefined) return await settle(context, entry.record);
   if (task === undefined) {

@@ -90,12 +90,12 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     chooseBackend(context, config, request.backend),
     planWorkload(context, request, config.settings, project),
   ]);
-  const spec = await specify(context, request, { project, settings: config.settings, workload });
+  const { spec, origins } = await specify(context, request, { project, config, workload });
   const backend = await context.backend(backendName);
   // what the bottle's certificate authority needs loads while the image is looked for; a failure shows when it is used
   loadCertificateBuilder().catch(() => undefined);
   const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
-  const slug = await reserve(context, request, { project, workload, backend: backendName, image });
+  const slug = await reserve(context, request, { project, workload, backend: backendName, image, origins });
   try {
     events.onTask?.(slug);
     const [seeds, gate, plan] = await settleAll([
@@ -126,7 +126,14 @@ async function reserve(
     workload,
     backend,
     image,
-  }: { readonly project: Project; readonly workload: Workload; readonly backend: string; readonly image: string },
+    origins,
+  }: {
+    readonly project: Project;
+    readonly workload: Workload;
+    readonly backend: string;
+    readonly image: string;
+    readonly origins: Readonly<Record<string, string>>;
+  },
 ): Promise<string> {
   const { paths } = context;
   const slug =
@@ -142,6 +149,7 @@ async function reserve(
       ...(workload.agent === undefined ? {} : { agent: workload.agent.agent }),
       ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
       argv: [...workload.argv],
+      routeOrigins: { ...origins },
       startedAt,
       notes: [],
       runner: currentProcess(),

@@ -31,6 +31,8 @@ const taskRecord = z.strictObject({
   agent: z.string().optional(),
   prompt: z.string().optional(),
   argv: z.array(z.string()),
+  /** Route of the bottle's first policy → where it comes from */
+  routeOrigins: z.record(z.string(), z.string()).optional(),
   /** Directory of the project's gate */
   gate: z.string().optional(),
   /** What the bottle's clone starts from */

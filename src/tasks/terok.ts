@@ -21,6 +21,7 @@ import { openBottle, vaultDir } from './bottle-life.ts';
 import { createContext, type TaskContext } from './context.ts';
 import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
+import { createEgressApi } from './egress.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
 import { type Repair, recover, removeOrphans } from './recover.ts';
@@ -147,6 +148,10 @@ class LocalTerok implements Terok {
       throw new TerokError('NOT_FOUND', `There is no secret \`${name}\`.`, { hint: 'List the secrets with `terok secret list`.' });
     },
   };
+
+  get egress(): Terok['egress'] {
+    return createEgressApi(this.#context, (text) => this.#slug(text));
+  }
 
   async backends(): Promise<readonly BackendReport[]> {
     const chosen = (await this.#globalBackend(undefined)).name;

@@ -1,3 +1,4 @@
+export { EGRESS_SET_NAMES, type EgressSetName, type SetWish } from './egress-sets-schema.ts';
 export {
   type LoadedConfig,
   loadGlobalConfig,

@@ -28,6 +28,9 @@ export function mergeRequests(requests: RepositoryRequests, granted: EffectiveSe
         what: `the environment variable \`${name}\``,
         how: `\`terok run --env ${name}\`, or \`env\` in \`${projectFile}\``,
       })),
+    ...(requests.sets ?? [])
+      .filter((name) => !granted.egress.sets.some((set) => set.name === name))
+      .map((name) => ({ what: `the set \`${name}\` of routes`, how: `\`egress.sets: [${name}]\` in \`${projectFile}\`` })),
     ...routeWishes(requests, granted, projectFile),
     ...limitWishes(requests, granted, projectFile),
   ];
@@ -45,7 +48,10 @@ function routeWishes(requests: RepositoryRequests, granted: EffectiveSettings, p
   const wanted = (requests.routes ?? []).flatMap((route) => route.hosts.flatMap((host) => route.ports.map((port) => `${host}:${port}`)));
   return [...new Set(wanted)]
     .filter((target) => !reachable.has(target))
-    .map((target) => ({ what: `network access to \`${target}\``, how: `a route under \`egress.routes\` in \`${projectFile}\`` }));
+    .map((target) => ({
+      what: `network access to \`${target}\``,
+      how: `\`terok egress allow --project . ${target.replace(/:443$/, '')}\`, or a route in \`${projectFile}\``,
+    }));
 }
 
 function limitWishes(requests: RepositoryRequests, granted: EffectiveSettings, projectFile: string): Ungranted[] {

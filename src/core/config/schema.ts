@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type ComparedRoute, routeConflict } from '../resolve/route-conflicts.ts';
 import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
+import { egressSetName, egressSetsSchema } from './egress-sets-schema.ts';
 
 /** Points at the second of two routes; the message names both. */
 function assertNoConflict(routes: readonly ComparedRoute[], context: z.RefinementCtx): void {
@@ -69,6 +70,7 @@ export const settingsSchema = z.strictObject({
   egress: z
     .strictObject({
       routes: z.array(configuredRouteSchema).max(200).superRefine(assertNoConflict).default([]).describe('Hosts that a bottle may reach'),
+      sets: egressSetsSchema.default([]).describe('Curated sets of routes, such as `npm`; `terok egress sets` shows what each means here'),
     })
     .optional()
     .describe('What a bottle may reach beside its model'),
@@ -94,6 +96,7 @@ export const repositoryRequestsSchema = z.strictObject({
     .describe('Debian packages that the work needs'),
   env: z.array(environmentName).max(200).optional().describe('Names of environment variables that the work needs'),
   routes: z.array(wishedRouteSchema).max(64).optional().describe('Hosts that the work needs to reach'),
+  sets: z.array(egressSetName).max(64).optional().describe('Sets of routes that the work needs'),
   limits: limitsSchema.optional().describe('Resources that the work needs'),
 });
 

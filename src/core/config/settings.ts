@@ -1,4 +1,5 @@
 import type { ResourceLimits } from '../bottle.ts';
+import type { SetWish } from './egress-sets-schema.ts';
 import type { Settings } from './schema.ts';
 
 /** Settings with every default filled in. */
@@ -22,7 +23,7 @@ export interface MergedSettings {
 /** Enough for a build and a test run; a project that needs more says so. */
 export const DEFAULT_LIMITS: ResourceLimits = { memoryMiB: 4096, cpus: 2, pids: 1024, files: 16_384 };
 
-/** The project's settings over the global ones. Mappings merge by key; `egress.routes` of both apply; other lists replace. */
+/** The project's settings over the global ones. Mappings merge by key; routes and sets of `egress` of both apply; other lists replace. */
 export function mergeSettings(global: Settings, project: Settings): MergedSettings {
   const settings: EffectiveSettings = {
     ...global,
@@ -31,11 +32,19 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
     unenforcedLimits: project.unenforcedLimits ?? global.unenforcedLimits ?? [],
     sudo: project.sudo ?? global.sudo ?? false,
     env: { ...global.env, ...project.env },
-    egress: { routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])] },
+    egress: {
+      routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])],
+      sets: mergeSets(global.egress?.sets ?? [], project.egress?.sets ?? []),
+    },
     models: { ...global.models, ...project.models },
   };
   const origins = { ...originsOf(defaultsOf(settings), 'default'), ...originsOf(global, 'global'), ...originsOf(project, 'project') };
   return { settings, origins };
+}
+
+/** The project's word about a set wins. */
+function mergeSets(global: readonly SetWish[], project: readonly SetWish[]): SetWish[] {
+  return [...global.filter(({ name }) => !project.some((own) => own.name === name)), ...project];
 }
 
 function defaultsOf(settings: EffectiveSettings): Settings {

@@ -1,7 +1,7 @@
 export { type BottleCa, issuerOf } from '../certificate.ts';
 export { combinedBundle, mintBottleCa } from './ca.ts';
 export { credentialPlaceFields, oneCredentialPlace } from './credential-schema.ts';
-export { egressPolicySchema, mergeRoutes, parseEgressPolicy, parseRoutes } from './egress-plan.ts';
+export { egressPolicySchema, hostBlockSchema, mergeRoutes, parseEgressPolicy, parseRoutes } from './egress-plan.ts';
 export {
   type EnvironmentEntry,
   type EnvironmentInputs,

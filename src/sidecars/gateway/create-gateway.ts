@@ -1,5 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import type { EgressPolicy } from '../../core/egress-policy.ts';
+import { messageOf } from '../../core/errors.ts';
+import { RouteExpiry, withoutEnded } from '../egress/index.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewayListeners } from './gateway-listeners.ts';
 import { createParts } from './gateway-parts.ts';
@@ -13,22 +15,41 @@ export async function createGateway(
   listeners: GatewayListeners,
   shutdown: () => void,
 ): Promise<Gateway> {
-  const parts = await createParts(plan, files);
+  const policy = withoutEnded(plan.policy);
+  const parts = await createParts({ ...plan, policy }, files);
+  let current = policy;
   let last: Promise<void> = Promise.resolve();
-  const apply = async (policy: EgressPolicy): Promise<void> => {
-    await parts.assertSecrets(policy);
-    await listeners.change(policy);
-    parts.egress.setPolicy(policy);
-    listeners.trim();
-    replacePlan(files.plan, { ...plan, policy });
-  };
-  const setPolicy = (policy: EgressPolicy): Promise<void> => {
-    const turn = last.then(() => apply(policy));
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    const turn = last.then(work);
     last = turn.catch(() => undefined);
     return turn;
   };
+  const adopt = (next: EgressPolicy): void => {
+    current = next;
+    parts.egress.setPolicy(next);
+    listeners.trim();
+    expiry.watch(next);
+    replacePlan(files.plan, { ...plan, policy: next });
+  };
+  const setPolicy = (next: EgressPolicy): Promise<void> =>
+    inTurn(async () => {
+      await parts.assertSecrets(next);
+      await listeners.change(next);
+      adopt(next);
+    });
+  const expiry = new RouteExpiry((now) => {
+    const narrow = async (): Promise<void> => {
+      const left = withoutEnded(current, now);
+      await listeners.change(left);
+      adopt(left);
+    };
+    // What is not written to disk is left out again by the next gateway, because it has ended
+    inTurn(narrow).catch((error: unknown) => process.emitWarning(messageOf(error)));
+  });
+  if (policy !== plan.policy) replacePlan(files.plan, { ...plan, policy });
+  expiry.watch(policy);
   const gateway = new Gateway(parts, { setPolicy, shutdown, sockets: () => listeners.sockets, tcpTable: listeners.tcpTable });
-  gateway.learn(plan.policy);
+  gateway.learn(policy);
   return gateway;
 }
 

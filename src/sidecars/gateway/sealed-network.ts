@@ -28,6 +28,8 @@ export interface OpenNetworkOptions {
   readonly compileCacheDir?: string;
   /** How long `ready` waits, 20 000 by default */
   readonly readyTimeoutMs?: number;
+  /** A gateway that must be started again starts with the plan that is given, not with the one on disk */
+  readonly replacePlan?: boolean;
 }
 
 export interface ReopenedNetwork extends SealedNetwork {
@@ -54,7 +56,7 @@ export async function openSealedNetwork(plan: GatewayPlan, options: OpenNetworkO
 
 /**
  * Repairs whatever of a bottle's network is dead; does nothing where all is alive. A plan that is on disk is used as it is there,
- * because it has the policy that was set last.
+ * because it has the policy that was set last, unless `replacePlan` says that the given one is newer.
  */
 export async function reopenSealedNetwork(plan: GatewayPlan, options: OpenNetworkOptions = {}): Promise<ReopenedNetwork> {
   const files = await prepare(plan);
@@ -65,7 +67,7 @@ export async function reopenSealedNetwork(plan: GatewayPlan, options: OpenNetwor
       return { ...describe(files, Promise.resolve()), namespace: 'kept' };
     }
     await endGateway(files);
-    if (!existsSync(files.plan)) await writeStateFile(files.plan, plan);
+    if (options.replacePlan === true || !existsSync(files.plan)) await writeStateFile(files.plan, plan);
     return start(plan, files, options);
   });
 }

@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { TerokError } from '../core/index.ts';
+import { takenSlugs } from '../core/resolve/index.ts';
+import { verifyAuditLog } from '../sidecars/egress/index.ts';
+import type { TaskContext } from './context.ts';
+import type { AuditReport, EgressApi, EgressTargetRef } from './egress-api.ts';
+import { grant, grantRoutes, refuse } from './egress-changes.ts';
+import { propose } from './egress-learn.ts';
+import { followDecisions, readDecisions } from './egress-log.ts';
+import { taskPolicy } from './egress-policy.ts';
+import { auditFile, type EgressScope, egressScope } from './egress-scope.ts';
+import { describePolicy, describeSets, describeVersions, testRequest } from './egress-views.ts';
+
+/** Decisions that `learn` looks at; a task that was refused more often has told all that matters. */
+const LEARN_LIMIT = 20_000;
+
+/** @param slugOf the whole name of a task for its beginning; throws NOT_FOUND */
+export function createEgressApi(context: TaskContext, slugOf: (text: string) => Promise<string>): EgressApi {
+  const scopeOf = async (target: EgressTargetRef): Promise<EgressScope> => await egressScope(context, target, slugOf);
+  return {
+    show: async (target) => await describePolicy(context, await scopeOf(target)),
+    versions: async (target) => await describeVersions(context, await scopeOf(target)),
+    sets: async () => await describeSets(context),
+    allow: async ({ target, ...request }) => await grant(context, await scopeOf(target), request),
+    deny: async ({ target, ...request }) => await refuse(context, await scopeOf(target), request),
+    test: async (target, request) => await testRequest(context, await scopeOf(target), request),
+    log: async (text, options) => {
+      const slug = await slugOf(text);
+      return await readDecisions(auditFile(context, slug), slug, options);
+    },
+    watch: (text, { signal }) => watchTask(context, slugOf, text, signal),
+    learn: async (text) => {
+      const slug = await slugOf(text);
+      const entries = await readDecisions(auditFile(context, slug), slug, { limit: LEARN_LIMIT, deniedOnly: true });
+      return await propose(slug, entries, await taskPolicy(context, slug));
+    },
+    adopt: async (text, routes, reason) => await grantRoutes(context, await scopeOf({ task: text }), routes, reason),
+    verifyAudit: async (target) => {
+      if (target !== undefined && 'file' in target) return [verify(target.file, target.file)];
+      const slugs = target === undefined ? await takenSlugs(context.paths) : [await slugOf(target.task)];
+      return slugs.flatMap((slug) => (existsSync(auditFile(context, slug)) ? [verify(slug, auditFile(context, slug))] : []));
+    },
+  };
+}
+
+async function* watchTask(
+  context: TaskContext,
+  slugOf: (text: string) => Promise<string>,
+  text: string,
+  signal: AbortSignal,
+): ReturnType<typeof followDecisions> {
+  const slug = await slugOf(text);
+  yield* followDecisions(auditFile(context, slug), slug, signal);
+}
+
+function verify(of: string, file: string): AuditReport {
+  if (!existsSync(file)) throw new TerokError('NOT_FOUND', `There is no file \`${file}\`.`, { hint: 'Name a task, or an `audit.jsonl`.' });
+  const verdict = verifyAuditLog(file);
+  return verdict.intact
+    ? { of, file, intact: true, lines: verdict.lines }
+    : { of, file: verdict.file, intact: false, lines: verdict.lines, line: verdict.line, problem: verdict.problem };
+}
