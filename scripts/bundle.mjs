@@ -7,6 +7,19 @@ import { build } from 'rolldown';
 const ROOT = path.join(import.meta.dirname, '..');
 const target = process.argv[2];
 
+/**
+ * `import` of one of Node's own modules reads each of its exports, and some are getters that load a whole client for the web: 25 ms for
+ * `http`. The same module by `getBuiltinModule` is read only where it is used.
+ */
+const readBuiltinsLazily = {
+  name: 'read-builtins-lazily',
+  resolveId: { filter: { id: /^node:(?:crypto|http|http2|https)$/ }, handler: (id) => ({ id: `\0${id}`, moduleSideEffects: false }) },
+  load: {
+    filter: { id: /^\0node:/ },
+    handler: (id) => ({ code: `module.exports = process.getBuiltinModule('${id.slice(1)}');`, moduleType: 'js' }),
+  },
+};
+
 await build({
   cwd: ROOT,
   input: {
@@ -17,10 +30,12 @@ await build({
     // measured by themselves in `bench/`
     egress: 'src/sidecars/egress/index.ts',
     'collect-when-idle': 'src/sidecars/gateway/collect-when-idle.ts',
+    'sealed-network': 'src/sidecars/gateway/index.ts',
   },
   platform: 'node',
   // CommonJS packages ask for it
   transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
+  plugins: [readBuiltinsLazily],
   // large and seldom used, or native code that is tried and may be missing: taken from node_modules
   external: ['dockerode', 'cpu-features', /\.node$/],
   output: { dir: target, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', sourcemap: true },
