@@ -115,7 +115,7 @@ describe.skipIf(reason !== undefined)(`the whole command line as an unprivileged
     expect(diff.stdout).toContain('+precious');
     expect((await user.run(['podman', 'ps', '--all', '--quiet'])).stdout.toString()).toBe('');
     expect(await readdir(path.join(user.home, 'run/terok/b'))).toEqual([]);
-    const processes = (await user.run(['pgrep', '-a', '-u', user.name, '-f', 'gateway/main|network/|conmon'])).stdout.toString();
+    const processes = (await user.run(['pgrep', '-a', '-u', user.name, '-f', '/gateway[.]js|network/|conmon'])).stdout.toString();
     // An init that reaps late leaves a name without a process
     expect(processes.split('\n').filter((line) => line !== '' && !line.endsWith('<defunct>'))).toEqual([]);
   });

@@ -113,7 +113,7 @@ describe('terok killed with SIGKILL', () => {
 describe('another part killed with SIGKILL while the agent works', () => {
   it('gateway: it is started again, the work comes out', async () => {
     const { ended } = await startWorking('cut');
-    const gateway = processesWith('gateway/main').filter(({ commandLine }) => commandLine.includes(terok.root));
+    const gateway = processesWith('/gateway.js').filter(({ commandLine }) => commandLine.includes(terok.root));
     expect(gateway).not.toEqual([]);
     for (const { pid } of gateway) process.kill(pid, 'SIGKILL');
     await ended;

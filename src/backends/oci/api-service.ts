@@ -1,65 +1,95 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { ignoreCodes, makePrivateDir, messageOf, TerokError } from '../../core/index.ts';
-import type { PodmanHost } from './podman-host.ts';
+import { makePrivateDir, messageOf, TerokError } from '../../core/index.ts';
+import type { Invocation } from './host-facts.ts';
 import { RESIZE_OK_STATUS } from './quirks.ts';
 
 /** The service ends by itself after this long without a connection, so a killed terok leaves none behind. */
-const IDLE_SECONDS = 20;
+const IDLE_SECONDS = 10;
 const START_TIMEOUT_MS = 10_000;
+const POLL_MS = 2;
 
-/** A private `podman system service`, started when it is first needed and again after it ended. */
+/** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
 export class ApiService {
-  readonly #host: PodmanHost;
+  readonly #invocation: Invocation;
   readonly #socket: string;
   #child: ChildProcess | undefined;
-  #opening: Promise<Docker> | undefined;
+  #opening: Promise<string> | undefined;
 
-  constructor(host: PodmanHost, runtimeDir: string) {
-    this.#host = host;
+  constructor(invocation: Invocation, runtimeDir: string) {
+    this.#invocation = invocation;
     this.#socket = path.join(runtimeDir, `api-${randomBytes(6).toString('hex')}.sock`);
   }
 
-  async docker(): Promise<Docker> {
-    if (this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) this.#opening = undefined;
+  /** Path of the socket on which the service answers. */
+  async open(): Promise<string> {
+    if (this.#child === undefined || hasEnded(this.#child)) this.#opening = undefined;
     this.#opening ??= this.#open();
     return this.#opening;
   }
 
-  async close(): Promise<void> {
-    this.#child?.kill('SIGTERM');
-    this.#child = undefined;
-    this.#opening = undefined;
-    await ignoreCodes(['ENOENT'], () => rm(this.#socket));
+  async docker(): Promise<Docker> {
+    return connect(await this.open());
   }
 
-  async #open(): Promise<Docker> {
-    const { launcher, binary, env } = this.#host;
+  async close(): Promise<void> {
+    this.#end('SIGTERM');
+  }
+
+  /** Ends the service at once with all that it was asked to do; when this resolves it does nothing more. */
+  async abandon(): Promise<void> {
+    const child = this.#child;
+    this.#end('SIGKILL');
+    if (child !== undefined && !hasEnded(child)) await new Promise((resolve) => child.once('exit', resolve));
+  }
+
+  readonly #endWithProcess = (): void => this.#end('SIGTERM');
+
+  #end(signal: NodeJS.Signals): void {
+    const child = this.#child;
+    this.#child = undefined;
+    this.#opening = undefined;
+    child?.kill(signal);
+    rmSync(this.#socket, { force: true });
+  }
+
+  async #open(): Promise<string> {
     await makePrivateDir(path.dirname(this.#socket));
+    const { child, failure } = this.#spawn();
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    while (!(await answers(this.#socket))) {
+      const reason = failure();
+      if (reason !== undefined || hasEnded(child) || Date.now() > deadline) {
+        throw new TerokError('RUNTIME_FAILED', `Podman's API service did not start${reason === undefined ? '.' : `: ${reason}`}`, {
+          hint: 'Run `podman system service --time 5` in a shell and read what it says.',
+        });
+      }
+      await sleep(POLL_MS);
+    }
+    return this.#socket;
+  }
+
+  #spawn(): { readonly child: ChildProcess; readonly failure: () => string | undefined } {
+    const { launcher, binary, env } = this.#invocation;
     const [file, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${this.#socket}`] as const;
     const child = spawn(file, args, { cwd: '/', env, detached: true, stdio: 'ignore' });
     child.unref();
     this.#child = child;
-    let failure: unknown;
-    child.once('error', (error) => (failure = error));
-    const deadline = Date.now() + START_TIMEOUT_MS;
-    while (!(await answers(this.#socket))) {
-      if (failure !== undefined || child.exitCode !== null || Date.now() > deadline) {
-        throw new TerokError(
-          'RUNTIME_FAILED',
-          `Podman's API service did not start${failure === undefined ? '.' : `: ${messageOf(failure)}`}`,
-          { hint: 'Run `podman system service --time 5` in a shell and read what it says.' },
-        );
-      }
-      await sleep(5);
-    }
-    return connect(this.#socket);
+    let failure: string | undefined;
+    child.once('error', (error) => (failure = messageOf(error)));
+    process.once('exit', this.#endWithProcess);
+    child.once('exit', () => process.off('exit', this.#endWithProcess));
+    return { child, failure: () => failure };
   }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
 }
 
 function answers(socketPath: string): Promise<boolean> {

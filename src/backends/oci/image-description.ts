@@ -15,15 +15,31 @@ const answers = new WeakMap<PodmanHost, Map<string, Answer>>();
 
 /** What Podman says of an image; undefined where it does not exist here. */
 export async function describeImage(host: PodmanHost, reference: string, options: CallOptions = {}): Promise<ImageDescription | undefined> {
-  const result = await host.run(['image', 'inspect', reference], options);
-  const description = result.exitCode === 0 ? parseImages(result.stdout.toString('utf8'))[0] : undefined;
-  if (result.exitCode !== 0 && !isMissing(result))
-    throw classifyFailure(`look for the image \`${reference}\``, result.stderr.toString('utf8'), { exitCode: result.exitCode });
+  const text = (await host.libpod.usable()) ? await askService(host, reference, options) : await askProgram(host, reference, options);
+  const description = text === undefined ? undefined : parseImages(text)[0];
   if (description !== undefined) {
     const known = answers.get(host) ?? new Map<string, Answer>();
     answers.set(host, known.set(reference, { at: performance.now(), description }));
   }
   return description;
+}
+
+async function askService(host: PodmanHost, reference: string, options: CallOptions): Promise<string | undefined> {
+  const path = `/images/${encodeURIComponent(reference)}/json`;
+  const { status, text } = await host.libpod.call(`look for the image \`${reference}\``, {
+    method: 'GET',
+    path,
+    accept: [404],
+    ...options,
+  });
+  return status === 404 ? undefined : `[${text}]`;
+}
+
+async function askProgram(host: PodmanHost, reference: string, options: CallOptions): Promise<string | undefined> {
+  const result = await host.run(['image', 'inspect', reference], options);
+  if (result.exitCode === 0) return result.stdout.toString('utf8');
+  if (isMissing(result)) return undefined;
+  throw classifyFailure(`look for the image \`${reference}\``, result.stderr.toString('utf8'), { exitCode: result.exitCode });
 }
 
 /** As `describeImage`, or its last answer where that was just now: the caller must compare the image's id with what it then uses. */

@@ -1,5 +1,6 @@
 export { ApiService } from './api-service.ts';
 export { releaseCgroupNamespace } from './cgroup-namespace.ts';
+export { type ContainerRequest, createContainer, initContainer, removeContainers, startContainer } from './container-verbs.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';
 export { describeImageAgain } from './image-description.ts';

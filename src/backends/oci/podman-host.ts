@@ -1,9 +1,11 @@
 import type { ProbeFinding, RunOptions, RunResult } from '../../core/index.ts';
 import { isTerokError, messageOf, run, TerokError } from '../../core/index.ts';
+import { ApiService } from './api-service.ts';
 import { classifyFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
 import { type HostInputs, type Invocation, type PodmanFacts, prepareInvocation } from './host-facts.ts';
 import { findHostProblems } from './host-problems.ts';
+import { Libpod } from './libpod.ts';
 import { type Machine, readMachine } from './machine.ts';
 import { type StreamingPodman, streamPodman } from './stream.ts';
 
@@ -20,6 +22,8 @@ export interface PodmanHostOptions {
 export interface PodmanHost extends Invocation {
   readonly machine: Machine;
   readonly facts: PodmanFacts;
+  /** The same Podman as a service, for calls that would each start a program */
+  readonly libpod: Libpod;
   /** Runs `podman …args`; any exit code is a result */
   run(args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Runs `podman …args` and returns stdout; a failure is explained with `action`, a verb phrase */
@@ -64,21 +68,21 @@ export async function examinePodmanHost(options: PodmanHostOptions): Promise<Hos
 async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined): Promise<HostExamination> {
   try {
     const { invocation, facts } = await prepareInvocation(inputs, signal === undefined ? {} : { signal });
-    return { host: makeHost(invocation, inputs.machine, facts), problems: [] };
+    const libpod = new Libpod(new ApiService(invocation, inputs.runtimeDir));
+    return { host: makeHost(invocation, { machine: inputs.machine, facts, libpod }), problems: [] };
   } catch (error) {
     signal?.throwIfAborted();
     return { problems: [broken(error)] };
   }
 }
 
-function makeHost(invocation: Invocation, machine: Machine, facts: PodmanFacts): PodmanHost {
+function makeHost(invocation: Invocation, parts: Pick<PodmanHost, 'machine' | 'facts' | 'libpod'>): PodmanHost {
   const runPodman = (args: readonly string[], options: RunOptions = {}): Promise<RunResult> =>
     // nsenter changes the working directory, so everything is absolute and starts at the root
     run([...invocation.launcher, invocation.binary, ...args], { cwd: '/', env: invocation.env, ...options });
   return {
     ...invocation,
-    machine,
-    facts,
+    ...parts,
     run: runPodman,
     stream: (args, options = {}) => streamPodman(invocation, args, options),
     async call(action, args, options = {}) {

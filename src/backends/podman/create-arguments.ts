@@ -10,8 +10,8 @@ import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
 import { LABELS, type PodmanHost, processLimitThatWorks } from '../oci/index.ts';
 
 export const BOTTLE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const MAX_LOG = '1mb';
-const SHM_SIZE = '64m';
+export const MAX_LOG_BYTES = 1_000_000;
+export const SHM_BYTES = 64 * 1024 * 1024;
 
 export interface CreateInputs {
   readonly plan: BottlePlan;
@@ -43,7 +43,7 @@ export function createArguments(inputs: CreateInputs): string[] {
     '--log-driver',
     'k8s-file',
     '--log-opt',
-    `max-size=${MAX_LOG}`,
+    `max-size=${MAX_LOG_BYTES}`,
     '--user',
     '0:0',
     '--workdir',
@@ -63,9 +63,14 @@ export function createArguments(inputs: CreateInputs): string[] {
   ];
 }
 
-function identityArguments({ plan, owner, exec, attempt }: CreateInputs): string[] {
-  const labels = { [LABELS.slug]: plan.spec.slug, [LABELS.owner]: owner, [LABELS.exec]: exec, [LABELS.attempt]: attempt };
-  return [...Object.entries(labels).flatMap(([name, value]) => ['--label', `${name}=${value}`]), '--hostname', plan.spec.slug];
+/** Label → value */
+export function labelsOf({ plan, owner, exec, attempt }: CreateInputs): Record<string, string> {
+  return { [LABELS.slug]: plan.spec.slug, [LABELS.owner]: owner, [LABELS.exec]: exec, [LABELS.attempt]: attempt };
+}
+
+function identityArguments(inputs: CreateInputs): string[] {
+  const labels = Object.entries(labelsOf(inputs)).flatMap(([name, value]) => ['--label', `${name}=${value}`]);
+  return [...labels, '--hostname', inputs.plan.spec.slug];
 }
 
 function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs): string[] {
@@ -96,7 +101,7 @@ function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs):
     '--no-healthcheck',
     '--systemd=false',
     '--shm-size',
-    SHM_SIZE,
+    String(SHM_BYTES),
   ];
 }
 

@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { type BottlePlan, TerokError } from '../../core/index.ts';
-import { type ContainerStorage, ociConfigSchema, type PodmanHost, parsePodmanJson, type SeccompProfile } from '../oci/index.ts';
+import {
+  type ContainerStorage,
+  initContainer,
+  ociConfigSchema,
+  type PodmanHost,
+  parsePodmanJson,
+  type SeccompProfile,
+} from '../oci/index.ts';
 import { fileLimit } from './create-arguments.ts';
 import { assertInNamespace, readPid } from './network-guard.ts';
 import { configDifferences } from './verify-config.ts';
@@ -21,7 +28,7 @@ export async function initialiseVerified(
   inputs: VerifyInputs,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  await host.call(`prepare the container \`${plan.runtimeName}\``, ['init', storage.id], options);
+  await initContainer(host, { id: storage.id, name: plan.runtimeName }, options);
   const config = parsePodmanJson('the runtime configuration', await readFile(storage.configFile, 'utf8'), ociConfigSchema);
   const differences = configDifferences(config, {
     plan,

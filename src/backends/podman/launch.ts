@@ -3,6 +3,7 @@ import { type Bottle, type BottlePlan, type LaunchInputs, messageOf, type SeedFi
 import { channelSeeds, loadChannelIdentity } from '../../exec-channel/index.ts';
 import {
   type ContainerStorage,
+  createContainer,
   type ImageDescription,
   LABELS,
   type PodmanHost,
@@ -12,6 +13,7 @@ import {
 import { apiSeeds } from './api-way.ts';
 import { bottleRecordFile } from './bottle-record.ts';
 import { createArguments, type ExecKind } from './create-arguments.ts';
+import { createSpec } from './create-spec.ts';
 import { requireSafeImage } from './image-guard.ts';
 import { initialiseVerified, type VerifyInputs } from './initialise.ts';
 import { requireSealedNamespace } from './network-guard.ts';
@@ -31,7 +33,7 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
   inputs.network.ready.catch(() => undefined);
   let bottle: PodmanBottle | undefined;
   try {
-    const { storage, exec, expectation } = await createContainer(context, plan, inputs, attempt, options);
+    const { storage, exec, expectation } = await makeContainer(context, plan, inputs, attempt, options);
     const opening = makeBottle(context, plan, inputs.network, exec, storage);
     bottle = opening;
     if (exec === 'ssh') {
@@ -70,7 +72,7 @@ interface Created {
   readonly expectation: VerifyInputs;
 }
 
-async function createContainer(
+async function makeContainer(
   context: BottleContext,
   plan: BottlePlan,
   inputs: LaunchInputs,
@@ -84,9 +86,9 @@ async function createContainer(
     requireSealedNamespace(plan, inputs.network),
   ]);
   const create = async (exec: ExecKind): Promise<string> => {
-    const argv = createArguments({ plan, host, owner, seccompFile, namespacePath, init: initCommand(exec), exec, attempt });
-    const printed = await host.call(`create the container \`${plan.runtimeName}\``, argv, options);
-    return printed.trim().split('\n').at(-1) ?? '';
+    const inputs = { plan, host, owner, seccompFile, namespacePath, init: initCommand(exec), exec, attempt };
+    const request = { name: plan.runtimeName, argv: () => createArguments(inputs), spec: () => createSpec(inputs) };
+    return await createContainer(host, request, options);
   };
   // nearly every image has SSH, so the container is made for it while the image is looked at
   const [image, guess] = await Promise.allSettled([requireSafeImage(host, plan.spec.image, options), create('ssh')]);

@@ -14,7 +14,7 @@ import type {
   SealedNetwork,
 } from '../../core/index.ts';
 import { isTerokError, TerokError } from '../../core/index.ts';
-import { type ContainerStorage, type PodmanHost, toStatus } from '../oci/index.ts';
+import { type ContainerStorage, type PodmanHost, startContainer, toStatus } from '../oci/index.ts';
 import type { BottleWay } from './bottle-way.ts';
 import { inspectState, noteDeath } from './dead-container.ts';
 import { readLogs } from './logs.ts';
@@ -78,7 +78,7 @@ export class PodmanBottle implements Bottle {
   async startPrepared({ signal }: Cancel = {}): Promise<void> {
     const { host, plan, storage } = this.#inputs;
     const options = signal === undefined ? {} : { signal };
-    const started = host.call(`start the container \`${plan.runtimeName}\``, ['start', storage.id], options);
+    const started = startContainer(host, { id: storage.id, name: plan.runtimeName }, options);
     const answered = this.expectAnswer(signal);
     await started;
     const settled = new AbortController();

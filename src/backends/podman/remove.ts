@@ -1,5 +1,5 @@
 import { TerokError } from '../../core/index.ts';
-import { type PodmanHost, REMOVE_ATTEMPTS } from '../oci/index.ts';
+import { type PodmanHost, REMOVE_ATTEMPTS, removeContainers } from '../oci/index.ts';
 
 const RETRY_DELAY_MS = 250;
 
@@ -9,9 +9,9 @@ export async function removeLabelled(
   labels: Readonly<Record<string, string>>,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
-  const filters = Object.entries(labels).flatMap(([name, value]) => ['--filter', `label=${name}=${value}`]);
-  const { exitCode } = await host.run(['rm', '--force', '--time', '0', '--volumes', ...filters], options);
-  if (exitCode === 0) return;
+  const wanted = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  if (await removeContainers(host, wanted, options)) return;
+  const filters = wanted.flatMap((label) => ['--filter', `label=${label}`]);
   const found = await host.call('list containers', ['ps', '--all', '--quiet', '--no-trunc', ...filters], options);
   for (const container of found.split('\n').filter((line) => line !== '')) await forceRemove(host, container, options);
 }

@@ -1,0 +1,67 @@
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createPodmanBackend } from '../../src/backends/podman/index.ts';
+import { resolvePaths } from '../../src/core/index.ts';
+import { describeUnless } from '../support/describe-unless.ts';
+import { findTestImage, openTestHost, outputOf, withBottle } from './podman-fixture/test-bottle.ts';
+
+const found =
+  process.getuid?.() === 0
+    ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env }))
+    : { reason: 'rootful Podman needs root' };
+const image = 'image' in found ? found.image : '';
+
+interface OciConfig {
+  readonly process: { readonly env: string[]; readonly args: string[] };
+  readonly mounts: { readonly destination: string; readonly type: string; readonly options: string[] }[];
+  readonly linux: { readonly namespaces: { readonly type: string }[] };
+}
+
+describeUnless('reason' in found ? found.reason : undefined, 'Podman as a service and Podman as a program', () => {
+  let dir: string;
+
+  beforeAll(async () => {
+    dir = await mkdtemp('/tmp/tpb-');
+    const script = '#!/bin/sh\n[ "$1 $2" = "system service" ] && exit 1\nexec /usr/bin/podman "$@"\n';
+    await writeFile(path.join(dir, 'podman'), script);
+    await chmod(path.join(dir, 'podman'), 0o755);
+  });
+
+  afterAll(async () => {
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  /** What of the runtime's configuration is not a name or a time of this one container. */
+  async function configOf(searchPath: string): Promise<object> {
+    await using host = await openTestHost({ image, env: { PATH: searchPath } });
+    return await withBottle(host, async (bottle, plan) => {
+      expect(await outputOf(bottle, ['echo', 'up'])).toBe('up\n');
+      const file = await host.podman.call('inspect', ['inspect', '--format', '{{.OCIConfigPath}}', plan.runtimeName]);
+      const config = JSON.parse(await readFile(file.trim(), 'utf8')) as OciConfig;
+      const { process, mounts, linux, ...rest } = config;
+      return {
+        ...rest,
+        hostname: undefined,
+        root: undefined,
+        annotations: undefined,
+        process: { ...process, env: process.env.filter((entry) => !/^(HOSTNAME|container)=/.test(entry)).toSorted() },
+        mounts: mounts
+          .map(({ destination, type, options }) => ({ destination, type, options: options.toSorted() }))
+          .toSorted(byDestination),
+        linux: { ...linux, cgroupsPath: undefined, namespaces: linux.namespaces.map(({ type }) => type) },
+      };
+    });
+  }
+
+  it('make the same container', async () => {
+    const service = await configOf(process.env['PATH'] ?? '');
+    const program = await configOf(`${dir}:${process.env['PATH']}`);
+    expect(JSON.stringify(service)).toContain('"defaultErrnoRet"');
+    expect(service).toEqual(program);
+  });
+});
+
+function byDestination(left: { readonly destination: string }, right: { readonly destination: string }): number {
+  return left.destination < right.destination ? -1 : 1;
+}
