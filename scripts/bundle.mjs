@@ -27,6 +27,7 @@ await build({
     index: 'src/index.ts',
     gateway: 'src/sidecars/gateway/main.ts',
     'listener-helper': 'src/sidecars/gateway/listener-helper.ts',
+    'scan-push': 'src/sidecars/git-gate/scan/main.ts',
     // measured by themselves in `bench/`
     egress: 'src/sidecars/egress/index.ts',
     'collect-when-idle': 'src/sidecars/gateway/collect-when-idle.ts',

@@ -14,7 +14,7 @@ import {
   importSource,
   taskChanges,
 } from '../../src/projects/git/index.ts';
-import { type GateEvent, handleGateRequest } from '../../src/sidecars/git-gate/index.ts';
+import { type GateEvent, handleGateRequest, type ServedGate } from '../../src/sidecars/git-gate/index.ts';
 
 export interface Result {
   readonly code: number;
@@ -102,8 +102,9 @@ export class GitLab implements AsyncDisposable {
     imported: { readonly repository: string; readonly writableRef: string },
     slug: string,
     events: GateEvent[] = [],
+    more: Partial<ServedGate> = {},
   ): Promise<string> {
-    const gate = { repository: imported.repository, writableRef: imported.writableRef, slug };
+    const gate = { repository: imported.repository, writableRef: imported.writableRef, slug, ...more };
     const server = http.createServer((request, response) => {
       handleGateRequest(request, response, gate, { record: (event) => void events.push(event) }).catch((error: unknown) => {
         response.destroy(error as Error);

@@ -55,12 +55,12 @@ async function readVault(dir: string, name: string): Promise<string> {
 }
 
 /** The HTTP server of the git gate, loaded when the bottle first asks for it. */
-function createGate({ gate, slug }: GatewayPlan, audit: AuditLog): ((socket: Socket) => void) | undefined {
+function createGate({ gate, slug, vaultDir }: GatewayPlan, audit: AuditLog): ((socket: Socket) => void) | undefined {
   if (gate === undefined) return undefined;
   const load = async (): Promise<(socket: Socket) => void> => {
     const [http, { handleGateRequest }] = await Promise.all([import('node:http'), import('../git-gate/index.ts')]);
     const server = http.createServer({ headersTimeout: 30_000, requestTimeout: PUSH_MS }, (request, response) => {
-      handleGateRequest(request, response, { ...gate, slug }, audit).catch((error: unknown) => {
+      handleGateRequest(request, response, { ...gate, slug, vaultDir }, audit).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
       });
     });

@@ -1,4 +1,4 @@
-import type { EgressPolicy } from '../../core/index.ts';
+import type { EgressPolicy, GateRules } from '../../core/index.ts';
 
 /** Everything that the gateway of one bottle needs to know: `<stateDir>/gateway.json`, mode 0600. Holds names of secrets, never values. */
 export interface GatewayPlan {
@@ -34,6 +34,19 @@ export interface GatePlan {
   readonly repository: string;
   /** The one ref that the bottle may write, `refs/heads/terok/<slug>`, and everything below it */
   readonly writableRef: string;
+  /** Rules that every push is held against; the defaults where absent */
+  readonly rules?: GateRules;
+  /** Where objects of Git LFS are kept; not served where absent */
+  readonly lfs?: LfsPlan;
+  /** Program of terok that is run when a push was taken, with the lines of the hook on its standard input; none where absent */
+  readonly afterPush?: { readonly main: string; readonly argument: string };
+}
+
+export interface LfsPlan {
+  /** Absolute path of the directory of this task's objects */
+  readonly directory: string;
+  /** `lfs/objects` of the user's repository: read, never written */
+  readonly offered?: string;
 }
 
 /** Addresses and names inside every sealed network. */

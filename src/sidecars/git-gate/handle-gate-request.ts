@@ -6,23 +6,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { isTerokError, messageOf } from '../../core/errors.ts';
-import type { GatePlan } from '../gateway/gateway-plan.ts';
 import { type GateRefusal, type GateRequest, parseGateRequest } from './gate-request.ts';
 import { ensureHooks } from './hooks.ts';
 import { type BackendOutcome, runHttpBackend } from './http-backend.ts';
 import { LIMITS } from './limits.ts';
+import { openScan } from './open-scan.ts';
 import { assertOwnConfig, measureRepository, sweepRepository } from './repository.ts';
-
-/** One request to the gate, for the record of the bottle */
-export interface GateEvent {
-  readonly kind: 'git';
-  readonly decision: 'allow' | 'deny';
-  readonly [field: string]: string | number | boolean | undefined;
-}
-
-export interface GateAudit {
-  record(event: GateEvent): unknown;
-}
+import type { GateAudit, GateEvent, ServedGate } from './served-gate.ts';
 
 const BRANCH = /^refs\/heads\/terok\/[a-z0-9-]+$/;
 
@@ -33,7 +23,7 @@ const running = new Map<string, number>();
 export async function handleGateRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  gate: GatePlan & { readonly slug: string },
+  gate: ServedGate,
   audit?: GateAudit,
 ): Promise<void> {
   const wanted = parseGateRequest(request);
@@ -55,7 +45,7 @@ interface Served {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly wanted: GateRequest;
-  readonly gate: GatePlan & { readonly slug: string };
+  readonly gate: ServedGate;
   readonly audit: GateAudit | undefined;
 }
 
@@ -68,8 +58,17 @@ async function serve({ request, response, wanted, gate, audit }: Served): Promis
     if (full !== undefined) return refuse(response, full, gate, audit);
     const hooks = await ensureHooks(path.dirname(gate.repository));
     audit?.record({ kind: 'git', decision: 'allow', slug: gate.slug, service: wanted.service, phase: wanted.phase });
-    const outcome = await runHttpBackend(request, response, wanted, { ...gate, hooks });
+    await using scan = await openScan(gate);
+    const outcome = await runHttpBackend(request, response, wanted, {
+      ...gate,
+      hooks,
+      scan: scan.job,
+      scanFailure: scan.failureFile,
+      afterPush: gate.afterPush,
+    });
     if (wanted.phase === 'exchange') audit?.record(doneEvent(gate.slug, wanted, outcome));
+    const seen = wanted.phase === 'exchange' ? await scan.event() : undefined;
+    if (seen !== undefined) audit?.record(seen);
   } catch (error) {
     fail(response, error, gate, audit);
   }

@@ -1,7 +1,8 @@
 /*
- * Scope: which refs a push may write (pre-receive), and that nothing which a push overwrites is lost (update).
- * Out of scope: objects, which git checks itself (`receive.fsckObjects`).
- * Fail-safe direction: a ref that is not named as writable is refused; where the backup fails, the push fails.
+ * Scope: which refs a push may write and that its objects are scanned (pre-receive), that nothing which a push overwrites is lost
+ * (update), and what happens to a push that was taken (post-receive).
+ * Out of scope: the form of objects, which git checks itself (`receive.fsckObjects`).
+ * Fail-safe direction: a ref that is not named as writable is refused; where scan or backup fail, the push fails.
  */
 import { createHash } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -11,16 +12,22 @@ import { LIMITS } from './limits.ts';
 
 const PRE_RECEIVE = `#!/bin/sh
 refused=0
+lines=
 while read -r old new ref; do
+  lines="$lines$old $new $ref
+"
   case "$ref" in
-    "$TEROK_WRITABLE_REF" | "$TEROK_WRITABLE_REF"/?*) ;;
+    "$TEROK_WRITABLE_REF" | "$TEROK_WRITABLE_REF"/?* | "$TEROK_NOTES_REF" | "$TEROK_NOTES_REF"/?*) ;;
     *)
       refused=1
       echo "terok: this task may not write $ref." >&2
       ;;
   esac
 done
-[ "$refused" = 0 ] && exit 0
+if [ "$refused" = 0 ]; then
+  printf %s "$lines" | "$TEROK_NODE" "$TEROK_SCAN_MAIN" && exit 0
+  exit 1
+fi
 echo "terok: nothing of this push was taken. Push your work to the branch of this task:" >&2
 echo "terok:   git push origin HEAD:$TEROK_WRITABLE_REF" >&2
 echo "terok: The person who runs this task reviews that branch and takes it from there." >&2
@@ -43,7 +50,13 @@ git update-ref --no-deref "refs/terok/backup/$TEROK_SLUG/$(date -u +%Y%m%dT%H%M%
 echo "terok: the previous tip of $ref ($(printf %.12s "$old")) is kept as a backup." >&2
 `;
 
-const HOOKS = { 'pre-receive': PRE_RECEIVE, update: UPDATE } as const;
+/** Runs when the refs have changed, so nothing that happens here can take the push back. */
+const POST_RECEIVE = `#!/bin/sh
+[ -n "$TEROK_AFTER_PUSH_MAIN" ] || exit 0
+exec "$TEROK_NODE" "$TEROK_AFTER_PUSH_MAIN" "$TEROK_AFTER_PUSH_ARGUMENT"
+`;
+
+const HOOKS = { 'pre-receive': PRE_RECEIVE, update: UPDATE, 'post-receive': POST_RECEIVE } as const;
 const VERSION = createHash('sha256').update(JSON.stringify(HOOKS)).digest('hex').slice(0, 12);
 
 /** Directory with terok's hooks below `parent`, made or repaired; its name holds a hash of the content. */

@@ -10,15 +10,22 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
 import { hostGitEnvironment } from '../../core/host-git.ts';
+import { ownFile } from '../../core/own-file.ts';
+import type { GatePlan } from '../gateway/gateway-plan.ts';
 import { type CgiHeader, parseCgiHeader } from './cgi-header.ts';
 import type { GateRequest } from './gate-request.ts';
 import { LIMITS } from './limits.ts';
+import type { ScanJob } from './scan/scan-job.ts';
 
 export interface BackendRun {
   readonly repository: string;
   readonly writableRef: string;
   readonly slug: string;
   readonly hooks: string;
+  readonly scan: ScanJob;
+  /** File that a scanner which fails writes its reason into */
+  readonly scanFailure: string;
+  readonly afterPush: GatePlan['afterPush'];
 }
 
 export interface BackendOutcome {
@@ -38,7 +45,8 @@ export async function runHttpBackend(
   wanted: GateRequest,
   run: BackendRun,
 ): Promise<BackendOutcome> {
-  const child = spawn('git', ['http-backend'], { env: environmentOf(wanted, run), stdio: 'pipe', detached: true });
+  const [program = '', ...args] = jailed(['git', 'http-backend']);
+  const child = spawn(program, args, { env: environmentOf(wanted, run), stdio: 'pipe', detached: true });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   const stderr = keepTail(child.stderr);
   const stop = (): void => endGroup(child);
@@ -65,6 +73,20 @@ export async function runHttpBackend(
   }
 }
 
+/** What a bottle sends is unpacked under limits of its own: memory, processor time, size of a file, open files, no core dump. */
+function jailed(argv: readonly string[]): string[] {
+  const { memoryBytes, processorSeconds, fileBytes, openFiles } = LIMITS.process;
+  return [
+    'prlimit',
+    `--data=${memoryBytes}`,
+    `--cpu=${processorSeconds}`,
+    `--fsize=${fileBytes}`,
+    `--nofile=${openFiles}`,
+    '--core=0',
+    ...argv,
+  ];
+}
+
 function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, string> {
   return {
     ...hostGitEnvironment({
@@ -80,7 +102,8 @@ function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, str
       'receive.denyDeleteCurrent': 'ignore',
       'receive.denyCurrentBranch': 'refuse',
       'transfer.hideRefs': 'refs/terok',
-      'uploadpack.allowFilter': 'false',
+      ...FILTERS,
+      ...MEMORY,
       'protocol.file.allow': 'never',
     }),
     GIT_PROJECT_ROOT: path.dirname(run.repository),
@@ -95,9 +118,41 @@ function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, str
     ...(wanted.contentLength === undefined || wanted.gzip ? {} : { CONTENT_LENGTH: String(wanted.contentLength) }),
     ...(wanted.protocol === undefined ? {} : { GIT_PROTOCOL: wanted.protocol }),
     TEROK_WRITABLE_REF: run.writableRef,
+    TEROK_NOTES_REF: `refs/notes/terok/${run.slug}`,
     TEROK_SLUG: run.slug,
+    TEROK_NODE: process.execPath,
+    TEROK_SCAN_MAIN: SCAN_MAIN,
+    TEROK_SCAN: JSON.stringify(run.scan),
+    TEROK_SCAN_FAILURE: run.scanFailure,
+    TEROK_AFTER_PUSH_MAIN: run.afterPush?.main ?? '',
+    TEROK_AFTER_PUSH_ARGUMENT: run.afterPush?.argument ?? '',
+    ...(process.env.NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }),
   };
 }
+
+const SCAN_MAIN = ownFile({ source: 'sidecars/git-gate/scan/main.ts', built: 'scan-push.js' });
+
+/** Partial clones by size, depth and type. A filter that names an object of the repository (`sparse:oid`) is not served. */
+const FILTERS = {
+  'uploadpack.allowFilter': 'true',
+  'uploadpackfilter.allow': 'false',
+  'uploadpackfilter.blob:none.allow': 'true',
+  'uploadpackfilter.blob:limit.allow': 'true',
+  'uploadpackfilter.tree.allow': 'true',
+  'uploadpackfilter.tree.maxDepth': '64',
+  'uploadpackfilter.object:type.allow': 'true',
+} as const;
+
+/** Keeps what git holds of one request below the memory that it is given. */
+const MEMORY = {
+  'core.bigFileThreshold': '32m',
+  'core.deltaBaseCacheLimit': '64m',
+  'core.packedGitLimit': '512m',
+  'core.packedGitWindowSize': '32m',
+  'pack.windowMemory': '128m',
+  'pack.deltaCacheSize': '64m',
+  'pack.threads': '2',
+} as const;
 
 /** Gives the body to git; resolves with its bytes after decompression. */
 async function sendBody(request: IncomingMessage, child: Child, wanted: GateRequest): Promise<number> {
@@ -182,7 +237,7 @@ function signalGroup(child: Child, signal: NodeJS.Signals): void {
 function spawnError(error: Error): TerokError {
   return new TerokError(
     systemCodeOf(error) === 'ENOENT' ? 'DEPENDENCY_MISSING' : 'GIT_FAILED',
-    `git could not be run: ${messageOf(error)}`,
+    `git could not be run under limits: ${messageOf(error)}`,
     { cause: error },
   );
 }

@@ -1,1 +1,2 @@
-export { type GateAudit, type GateEvent, handleGateRequest } from './handle-gate-request.ts';
+export { handleGateRequest } from './handle-gate-request.ts';
+export type { GateAudit, GateEvent, ServedGate } from './served-gate.ts';

@@ -10,6 +10,16 @@ export const LIMITS = {
   packs: 2_000,
   /** One push or clone, in `ms` */
   requestMs: 30 * 60_000,
+  /** What one program that serves a request may use */
+  process: {
+    /** Bytes of private memory: deltas of a large pack need hundreds of MiB */
+    memoryBytes: 2 * 1024 ** 3,
+    /** Processor time of each program of the request */
+    processorSeconds: 20 * 60,
+    /** Bytes of the largest file: a pack that was filled up with its bases */
+    fileBytes: 4 * 1024 ** 3,
+    openFiles: 4_096,
+  },
   /** git gets this long to clean up after a signal, in `ms` */
   terminateMs: 2_000,
   /** Requests at once: an agent with a few parallel sub-agents needs fewer */

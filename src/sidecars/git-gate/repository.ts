@@ -28,7 +28,7 @@ export async function assertOwnConfig(repository: string): Promise<void> {
   });
 }
 
-/** Removes locks and quarantine directories that a killed process left. */
+/** Removes locks, quarantine directories and files of scans that a killed process left. */
 export async function sweepRepository(repository: string, now: number = Date.now()): Promise<void> {
   const locks = [
     ...(await findLocks(path.join(repository, 'refs'))),
@@ -36,11 +36,14 @@ export async function sweepRepository(repository: string, now: number = Date.now
     path.join(repository, 'HEAD.lock'),
   ];
   for (const lock of locks) await removeOlder(lock, now - STALE_LOCK_MS);
-  const objects = path.join(repository, 'objects');
-  for (const name of (await ignoreCodes(['ENOENT'], () => readdir(objects))) ?? []) {
-    if (name.startsWith('tmp_objdir-') || name.startsWith('incoming-'))
-      await removeOlder(path.join(objects, name), now - STALE_QUARANTINE_MS);
-  }
+  await removeOlderIn(path.join(repository, 'objects'), ['tmp_objdir-', 'incoming-'], now);
+  await removeOlderIn(path.join(repository, 'terok'), ['scan-', 'summary-'], now);
+}
+
+async function removeOlderIn(dir: string, prefixes: readonly string[], now: number): Promise<void> {
+  const names = (await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? [];
+  const left = names.filter((name) => prefixes.some((prefix) => name.startsWith(prefix)));
+  for (const name of left) await removeOlder(path.join(dir, name), now - STALE_QUARANTINE_MS);
 }
 
 /** What the packs of this repository alone hold; small pushes are kept as packs too, see `receive.unpackLimit`. */

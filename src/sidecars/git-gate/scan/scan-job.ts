@@ -1,0 +1,22 @@
+import type { GateRules } from '../../../core/gate-rules.ts';
+
+/** What the gate tells the scanner, as JSON in `TEROK_SCAN`. Holds no secret. */
+export interface ScanJob {
+  readonly repository: string;
+  readonly slug: string;
+  readonly rules: GateRules;
+  /** Vault whose values no push may hold; absent where there is none */
+  readonly vaultDir?: string;
+  /** File for the summary that the gate records */
+  readonly summaryFile: string;
+}
+
+export interface ScanSummary {
+  readonly outcome: 'clean' | 'held' | 'refused';
+  readonly findings: number;
+  /** The first finding, safe to print */
+  readonly first?: string;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+}
