@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { DEFAULT_GATE_RULES, type GateRules } from '../../src/core/index.ts';
 import {
   type ApplyInputs,
   type ApplyResult,
@@ -54,6 +55,20 @@ export async function mustGit(directory: string, args: readonly string[], env: R
 export async function takeAll(inputs: Omit<ApplyInputs, 'tip'>): Promise<ApplyResult> {
   return await applyTask({ ...inputs, tip: (await taskChanges(inputs.gate, inputs.slug)).tip });
 }
+
+/** Rules for tests of what comes after the gate, with content that its scan would refuse. */
+export const TAKES_ALL: GateRules = {
+  ...DEFAULT_GATE_RULES,
+  actions: {
+    secretPatterns: 'allow',
+    largeFiles: 'allow',
+    programs: 'allow',
+    submodules: 'allow',
+    embeddedRepositories: 'allow',
+    names: 'allow',
+    links: 'allow',
+  },
+};
 
 export class GitLab implements AsyncDisposable {
   readonly root: string;

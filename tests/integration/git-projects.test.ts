@@ -14,7 +14,7 @@ import {
   taskChanges,
   taskDiff,
 } from '../../src/projects/git/index.ts';
-import { GitLab, gitIn, mustGit, runIn, takeAll } from './git-harness.ts';
+import { GitLab, gitIn, mustGit, runIn, TAKES_ALL, takeAll } from './git-harness.ts';
 
 async function exists(file: string): Promise<boolean> {
   return await lstat(file).then(
@@ -174,7 +174,7 @@ describe('taking the work of a task', () => {
     await using lab = await GitLab.create();
     const source = await lab.userRepository();
     const imported = await lab.import(source, 'shop');
-    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    const clone = await lab.clone(await lab.serve(imported, 'shop', [], { rules: TAKES_ALL }), 'shop');
     await lab.commit(
       clone,
       { 'a\nb.txt': 'x\n', 'safe\u202etxt.exe': 'x\n', 'zero\u200bwidth': 'x\n', 'grüße.txt': 'x\n', 'raw.bin': randomBytes(5_000) },
@@ -295,7 +295,7 @@ describe('a directory without git', () => {
     const imported = await importDirectory({ gate, source, slug: 'plain' });
     expect(imported).toMatchObject({ branch: 'main', notes: ['Not copied: 1 symbolic link(s).'] });
     expect((await importDirectory({ gate, source, slug: 'plain' })).baseCommit).toBe(imported.baseCommit);
-    return { source, gate, clone: await lab.clone(await lab.serve(imported, 'plain'), 'plain') };
+    return { source, gate, clone: await lab.clone(await lab.serve(imported, 'plain', [], { rules: TAKES_ALL }), 'plain') };
   }
 
   test('comes back as changes of its files, twice, without touching the rest', async () => {

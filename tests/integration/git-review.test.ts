@@ -2,7 +2,7 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { applyApproved, approve, listDecisions, type Review, rejectTask, reviewTask, taskRef } from '../../src/projects/git/index.ts';
-import { GitLab, gitIn, mustGit } from './git-harness.ts';
+import { GitLab, gitIn, mustGit, TAKES_ALL } from './git-harness.ts';
 
 interface Started {
   readonly source: string;
@@ -16,7 +16,7 @@ interface Started {
 async function start(lab: GitLab, init: readonly string[] = []): Promise<Started> {
   const source = await lab.userRepository('shop', init);
   const imported = await lab.import(source, 'shop');
-  const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+  const clone = await lab.clone(await lab.serve(imported, 'shop', [], { rules: TAKES_ALL }), 'shop');
   const { gate, repository } = imported;
   return { source, gate, clone, repository, review: (policy = {}) => reviewTask({ gate, slug: 'shop', policy }) };
 }
