@@ -1,2 +1,4 @@
+export { Credentials, type CredentialsOptions } from './credentials.ts';
+export { formatOAuthSecret, type OAuthSecret, parseOAuthInput, readOAuthSecret } from './oauth-secret.ts';
 export { Secret } from './secret.ts';
 export { parseSecretName, Vault } from './vault.ts';

@@ -7,6 +7,7 @@ import { constants } from 'node:fs';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, TerokError } from '../core/errors.ts';
+import { withLock } from '../core/lock.ts';
 import { makePrivateDir } from '../core/paths.ts';
 import { Secret } from './secret.ts';
 
@@ -37,6 +38,23 @@ export class Vault {
 
   /** Stores a value in one step, replacing an earlier one. */
   async set(name: string, value: Secret): Promise<void> {
+    await withLock(this.#lockOf(name), async () => await this.#store(name, value));
+  }
+
+  /**
+   * Replaces a value by one that is made from it, alone on this host. `work` may ask a server, in bounded time. Where the lock was lost
+   * meanwhile and somebody else has replaced the value, that one stays.
+   */
+  async update(name: string, work: (current: Secret) => Promise<Secret | undefined>): Promise<void> {
+    await withLock(this.#lockOf(name), async () => {
+      const current = await this.get(name);
+      const next = await work(current);
+      if (next === undefined || (await this.get(name)).reveal() !== current.reveal()) return;
+      await this.#store(name, next);
+    });
+  }
+
+  async #store(name: string, value: Secret): Promise<void> {
     const file = this.#fileOf(name);
     const text = value.reveal();
     if (text === '') throw new TerokError('USAGE', `The value of the secret \`${name}\` is empty.`);
@@ -48,6 +66,7 @@ export class Vault {
     try {
       await writeExclusive(temporary, text);
       await rename(temporary, file);
+      await syncDirectory(this.#dir);
     } finally {
       await rm(temporary, { force: true });
     }
@@ -104,9 +123,10 @@ export class Vault {
 
   /** Removes a secret; gives whether there was one. */
   async remove(name: string): Promise<boolean> {
-    const existed = await this.has(name);
-    await rm(this.#fileOf(name), { force: true });
-    return existed;
+    const file = this.#fileOf(name);
+    if (!(await this.has(name))) return false;
+    await withLock(this.#lockOf(name), async () => await rm(file, { force: true }));
+    return true;
   }
 
   /** A writer that was killed leaves its temporary file; none lives for as long as this. */
@@ -122,12 +142,27 @@ export class Vault {
   #fileOf(name: string): string {
     return path.join(this.#dir, parseSecretName(name));
   }
+
+  /** No name of a secret starts with a dot. */
+  #lockOf(name: string): string {
+    return path.join(this.#dir, `.of-${parseSecretName(name)}`);
+  }
 }
 
 async function writeExclusive(file: string, text: string): Promise<void> {
   const handle = await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
   try {
     await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A value that replaces one that is worth nothing any more survives a power cut. */
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, constants.O_RDONLY);
+  try {
     await handle.sync();
   } finally {
     await handle.close();

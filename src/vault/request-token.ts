@@ -1,0 +1,142 @@
+/*
+ * Scope: one request to an OAuth token endpoint. Out of scope: when, and what becomes of the tokens (`refresh-oauth.ts`).
+ * Fail-safe direction: an answer that is late, long, redirected or not of the standard's form changes nothing; errors carry no token.
+ */
+import http from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+import { z } from 'zod';
+import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
+import type { OAuthSecret } from './oauth-secret.ts';
+
+/** Tokens of an OAuth answer. */
+export interface GrantedTokens {
+  readonly accessToken: string;
+  /** Present where the server rotated it; the one that was sent is then worth nothing */
+  readonly refreshToken?: string;
+  readonly expiresInSeconds: number;
+}
+
+export interface TokenRequestOptions {
+  /** PEM of CAs trusted beside those of the host */
+  readonly extraCaPem?: string;
+  readonly timeoutMs?: number;
+}
+
+const TIMEOUT_MS = 15_000;
+/** Tokens with identity claims are some kilobytes. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+/** Where the server does not say. */
+const DEFAULT_LIFETIME_SECONDS = 3_600;
+const MAX_LIFETIME_SECONDS = 30 * 86_400;
+
+const token = z.string().regex(/^[\x21-\x7e]{8,16384}$/);
+const answerSchema = z.object({
+  access_token: token,
+  refresh_token: token.nullish(),
+  token_type: z
+    .string()
+    .regex(/^bearer$/i)
+    .nullish(),
+  expires_in: z.coerce.number().positive().nullish(),
+});
+
+/** Asks for a new access token. Throws SECRET_MISSING where the server no longer takes the refresh token, otherwise GATEWAY_FAILED. */
+export async function requestToken(name: string, secret: OAuthSecret, options: TokenRequestOptions = {}): Promise<GrantedTokens> {
+  const { status, text } = await post(secret, options).catch((error: unknown) => {
+    throw failed(name, `gave no answer (${systemCodeOf(error) ?? messageOf(error)})`);
+  });
+  if (status !== 200) throw refusedBy(name, status, text);
+  const answer = answerSchema.safeParse(parseJson(text));
+  if (!answer.success) throw failed(name, 'gave an answer without a usable bearer token');
+  const { access_token, refresh_token, expires_in } = answer.data;
+  return {
+    accessToken: access_token,
+    ...(refresh_token == null ? {} : { refreshToken: refresh_token }),
+    expiresInSeconds: Math.min(expires_in ?? DEFAULT_LIFETIME_SECONDS, MAX_LIFETIME_SECONDS),
+  };
+}
+
+function post(secret: OAuthSecret, { extraCaPem, timeoutMs = TIMEOUT_MS }: TokenRequestOptions): Promise<{ status: number; text: string }> {
+  const url = new URL(secret.tokenEndpoint);
+  const body = requestBody(secret);
+  return new Promise((resolve, reject) => {
+    const request = (url.protocol === 'https:' ? https : http).request(url, {
+      method: 'POST',
+      agent: false,
+      headers: {
+        accept: 'application/json',
+        'content-type': secret.format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
+        'content-length': Buffer.byteLength(body),
+        'user-agent': 'terok',
+      },
+      ...(url.protocol === 'https:' ? { ca: trustedRoots(extraCaPem) } : {}),
+    });
+    const timer = setTimeout(() => request.destroy(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
+    request.once('close', () => clearTimeout(timer)).once('error', reject);
+    request.once('response', (response) => {
+      const chunks: Buffer[] = [];
+      let length = 0;
+      response.on('data', (chunk: Buffer) => {
+        length += chunk.length;
+        if (length > MAX_ANSWER_BYTES) request.destroy(new Error(`more than ${MAX_ANSWER_BYTES} bytes`));
+        else chunks.push(chunk);
+      });
+      response.once('error', reject).once('aborted', () => reject(new Error('it ended early')));
+      response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
+    });
+    request.end(body);
+  });
+}
+
+function requestBody({ refreshToken, clientId, clientSecret, scope, format }: OAuthSecret): string {
+  const fields = {
+    grant_type: 'refresh_token',
+    refresh_token: refreshToken,
+    client_id: clientId,
+    ...(clientSecret === undefined ? {} : { client_secret: clientSecret }),
+    ...(scope === undefined ? {} : { scope }),
+  };
+  return format === 'json' ? JSON.stringify(fields) : new URLSearchParams(fields).toString();
+}
+
+/** Only the error code of the standard is repeated; a description could quote a token. */
+function refusedBy(name: string, status: number, text: string): TerokError {
+  const { error } = z
+    .object({
+      error: z
+        .string()
+        .regex(/^[a-z_]{1,40}$/)
+        .catch(''),
+    })
+    .catch({ error: '' })
+    .parse(parseJson(text));
+  if (error !== 'invalid_grant' && error !== 'invalid_client' && error !== 'unauthorized_client')
+    return failed(name, `answered ${status}${error === '' ? '' : ` \`${error}\``}`);
+  return new TerokError('SECRET_MISSING', `The token endpoint no longer accepts the OAuth secret \`${name}\` (\`${error}\`).`, {
+    context: { name },
+    hint: `Log in again, then run \`terok secret set ${name} --oauth\`.`,
+  });
+}
+
+function failed(name: string, why: string): TerokError {
+  return new TerokError('GATEWAY_FAILED', `The token endpoint of the OAuth secret \`${name}\` ${why}.`, {
+    context: { name },
+    hint: 'It is asked again at the next request; look whether the server can be reached from this machine.',
+  });
+}
+
+function trustedRoots(extraPem: string | undefined): string[] {
+  const system = tls.getCACertificates('system');
+  const roots = system.length > 0 ? system : tls.getCACertificates('bundled');
+  return [...roots, ...tls.getCACertificates('extra'), ...(extraPem === undefined ? [] : [extraPem])];
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
