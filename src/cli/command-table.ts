@@ -185,8 +185,14 @@ export const COMMANDS = {
       'The value is never an argument, so that it is in no history and no list of processes. Bottles get a worthless token; the gateway swaps it outside.',
     ],
     arguments: { name: { kind: 'required', description: 'Name, as `terok agent list` shows it' } },
-    options: { json },
-    examples: [['terok secret set anthropic < key.txt', 'store the key in a file']],
+    options: {
+      oauth: { kind: 'flag', description: 'Store an OAuth login: JSON with `tokenEndpoint`, `clientId` and `refreshToken`' },
+      json,
+    },
+    examples: [
+      ['terok secret set anthropic < key.txt', 'store the key in a file'],
+      ['terok secret set anthropic-oauth --oauth < login.json', 'store a login; terok renews its access token'],
+    ],
   },
   'secret list': { summary: 'List the names of the stored secrets', arguments: {}, options: { json } },
   'secret rm': {

@@ -225,7 +225,8 @@ export interface Terok {
     prune(options?: { readonly all?: boolean }): Promise<readonly ImageSummary[]>;
   };
   readonly secrets: {
-    set(name: string, value: string): Promise<void>;
+    /** `oauth`: the value is the JSON of an OAuth login */
+    set(name: string, value: string, options?: { readonly oauth?: boolean }): Promise<void>;
     list(): Promise<readonly { readonly name: string; readonly updatedAt: string }[]>;
     remove(name: string): Promise<void>;
   };

@@ -3,7 +3,7 @@ import type { Bottle, BottleProcess, ExecOptions } from '../core/index.ts';
 import { bottleDirs, isAlive, TerokError } from '../core/index.ts';
 import { resolveSlugPrefix } from '../core/resolve/index.ts';
 import { identifyProject } from '../projects/index.ts';
-import { Secret, Vault } from '../vault/index.ts';
+import { formatOAuthSecret, parseOAuthInput, Secret, Vault } from '../vault/index.ts';
 import type {
   AgentSummary,
   ApplyReport,
@@ -141,7 +141,8 @@ class LocalTerok implements Terok {
   };
 
   readonly secrets: Terok['secrets'] = {
-    set: async (name, value) => await this.#vault.set(name, new Secret(value)),
+    set: async (name, value, options = {}) =>
+      await this.#vault.set(name, new Secret(options.oauth === true ? formatOAuthSecret(parseOAuthInput(value)) : value)),
     list: async () => await this.#vault.describe(),
     remove: async (name) => {
       if (await this.#vault.remove(name)) return;

@@ -69,6 +69,11 @@ export class Rig implements AsyncDisposable {
   proxyPort = 0;
   auditFile = '';
   handler: UpstreamHandler = (_request, response) => response.end('hello\n');
+  readSecret: (name: string) => Promise<string> = async (name) => {
+    const value = this.secrets.get(name);
+    if (value === undefined) throw new Error(`no secret ${name}`);
+    return value;
+  };
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void = (_request, socket) => socket.destroy();
   readonly #servers: net.Server[] = [];
   readonly #sockets = new Set<net.Socket>();
@@ -96,11 +101,7 @@ export class Rig implements AsyncDisposable {
       ca: this.ca,
       audit: openAuditLog(this.auditFile),
       upstreamCaPem: this.upstreamCa.certificatePem,
-      readSecret: async (name) => {
-        const value = this.secrets.get(name);
-        if (value === undefined) throw new Error(`no secret ${name}`);
-        return value;
-      },
+      readSecret: (name) => this.readSecret(name),
       resolveName: async (name) => this.addresses.get(name) ?? ['127.0.0.1'],
     });
     this.proxyPort = await this.#serve(net.createServer((socket) => this.egress.handleProxy(socket)));

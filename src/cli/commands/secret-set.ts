@@ -11,7 +11,7 @@ const MAX_SECRET_BYTES = 64 * 1024;
 export async function execute(input: CommandInput<'secret set'>, { terok, stdin, output }: CommandContext): Promise<number> {
   const { name } = input.arguments;
   const value = stdin.isTTY === true ? await ask(name, stdin, output) : await readText(stdin, MAX_SECRET_BYTES, 'The secret');
-  await (await terok()).secrets.set(name, value);
+  await (await terok()).secrets.set(name, value, { oauth: input.options.oauth });
   if (input.options.json) output.printJson({ name, done: 'set' });
   else output.remark(`Stored \`${escapeText(name)}\`.`);
   return 0;

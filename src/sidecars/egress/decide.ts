@@ -71,7 +71,12 @@ export function decideConnection(policy: EgressPolicy, { name, port }: EgressTar
   const deciding = inspected.length > 0 ? inspected : specific;
   const [first, ...rest] = [...deciding].sort((a, b) => Number(b.inject !== undefined) - Number(a.inject !== undefined));
   if (first === undefined) return deny('port-not-allowed', `no route allows port ${port} of \`${name}\``, hint);
-  return { allow: true, mode: first.mode, routes: [first, ...rest], managed: byHost.some((route) => route.inject !== undefined) };
+  return {
+    allow: true,
+    mode: first.mode,
+    routes: [first, ...rest],
+    managed: byHost.some((route) => route.inject !== undefined || route.oauth !== undefined),
+  };
 }
 
 /** Decides one request of an inspected connection. */

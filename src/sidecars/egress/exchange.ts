@@ -11,8 +11,10 @@ import type { RequestOrigin } from './front.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import { injectCredential } from './inject.ts';
 import type { RequestHead } from './message.ts';
+import { oauthTransport } from './oauth-answer.ts';
 import type { PatternMatcher } from './pattern-matcher.ts';
 import { ownField } from './place-credential.ts';
+import type { Transport } from './relay.ts';
 import type { RequestBody } from './request-body.ts';
 import type { MatcherCache } from './scrub.ts';
 import type { UpstreamOptions } from './upstream.ts';
@@ -25,6 +27,8 @@ export interface ForwardPlan {
   readonly requestTarget: string;
   readonly headers: HeaderList;
   readonly route: Route;
+  /** Answers in the place of the server */
+  readonly local?: Transport;
   /** Finds the values that must not come back; undefined where none was added */
   readonly scrub: PatternMatcher | undefined;
 }
@@ -67,6 +71,10 @@ export async function planRequest(
     method: head.method,
     route,
   };
+  if (route.oauth !== undefined) {
+    const local = oauthTransport(route.oauth, context.readSecret);
+    return { ...plan, requestTarget: decision.forwardTarget, headers: [], local, scrub: undefined };
+  }
   const host = ['host', hostField(target, upstreamSecure)] as const;
   const headers = forwardedHeaders(head.headers);
   if (!decision.managed) return { ...plan, requestTarget: decision.forwardTarget, headers: [host, ...headers], scrub: undefined };

@@ -125,7 +125,7 @@ export class Requests {
     for (;;) {
       const policy = context.policy();
       const planned = await planRequest(context, head, origin, body);
-      const transport = 'reason' in planned ? undefined : await upstreams.pool(origin.target, planned.upstream);
+      const transport = 'reason' in planned ? undefined : (planned.local ?? (await upstreams.pool(origin.target, planned.upstream)));
       const plan = await recordDecision(context, head, origin.target, planned);
       if ('reason' in plan) return plan;
       if (transport !== undefined && policy === context.policy()) return { plan, transport };

@@ -12,10 +12,10 @@ const PUSH_MS = 30 * 60_000;
 
 /** Makes the parts of one gateway; fails where a credential that a route promises is missing. */
 export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promise<GatewayParts> {
-  const readSecret = (name: string): Promise<string> => readVault(plan.vaultDir, name);
-  await assertSecrets(plan.policy, readSecret);
-  const audit = openAuditLog(files.audit);
   const extraCas = [plan.upstreamCa, plan.targets?.caFile].filter((file) => file !== undefined);
+  const vault = await openVault(plan.vaultDir, extraCas);
+  await assertSecrets(plan.policy, vault.check);
+  const audit = openAuditLog(files.audit);
   const [certificatePem, keyPem, upstreamCas] = await Promise.all([
     readFile(plan.ca.certificate, 'utf8'),
     readFile(plan.ca.key, 'utf8'),
@@ -25,17 +25,17 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
   const egress = await createEgress({
     policy: plan.policy,
     ca,
-    readSecret,
+    readSecret: vault.read,
     audit,
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });
-  return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, readSecret) };
+  return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, vault.check) };
 }
 
-/** Throws GATEWAY_FAILED for the first secret that a route injects and the vault does not give. */
-export async function assertSecrets(policy: EgressPolicy, readSecret: (name: string) => Promise<string>): Promise<void> {
-  const names = new Set(policy.routes.flatMap((route) => (route.inject === undefined ? [] : [route.inject.secret])));
+/** Throws GATEWAY_FAILED for the first secret that a route uses and the vault does not give. */
+export async function assertSecrets(policy: EgressPolicy, readSecret: (name: string) => Promise<unknown>): Promise<void> {
+  const names = new Set(policy.routes.flatMap(({ inject, oauth }) => [inject?.secret, oauth?.secret]).filter((name) => name !== undefined));
   for (const name of names) {
     try {
       await readSecret(name);
@@ -49,9 +49,18 @@ export async function assertSecrets(policy: EgressPolicy, readSecret: (name: str
   }
 }
 
-async function readVault(dir: string, name: string): Promise<string> {
-  const { Vault } = await import('../../vault/index.ts');
-  return (await new Vault(dir).get(name)).reveal();
+interface GatewayVault {
+  /** The value to send */
+  readonly read: (name: string) => Promise<string>;
+  /** Rejects where there is no such secret; asks no server */
+  readonly check: (name: string) => Promise<unknown>;
+}
+
+async function openVault(dir: string, caFiles: readonly string[]): Promise<GatewayVault> {
+  const { Credentials, Vault } = await import('../../vault/index.ts');
+  const credentials = new Credentials({ dir, caFiles });
+  const vault = new Vault(dir);
+  return { read: (name) => credentials.value(name), check: (name) => vault.get(name) };
 }
 
 /** The HTTP server of the git gate, loaded when the bottle first asks for it. */
