@@ -27,7 +27,7 @@ const PROXY_VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy
 const failureSchema = z.object({ code: z.string(), message: z.string(), hint: z.string().optional() });
 
 interface Failure {
-  readonly error: unknown;
+  readonly error: TerokError;
   readonly until: number;
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -88,7 +89,7 @@ describe('an access token', () => {
 });
 
 describe('a token endpoint', () => {
-  test.each<[string, (response: import('node:http').ServerResponse) => void, RegExp]>([
+  test.each<[string, (response: ServerResponse) => void, RegExp]>([
     ['breaks down', (response) => response.destroy(), /gave no answer/],
     ['fails', (response) => response.writeHead(503).end(FIRST), /answered 503/],
     ['answers with a page', (response) => response.end(`<html>${FIRST}</html>`), /without a usable bearer token/],
