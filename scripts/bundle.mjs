@@ -40,7 +40,14 @@ await build({
   plugins: [readBuiltinsLazily],
   // large and seldom used, or native code that is tried and may be missing: taken from node_modules
   external: ['dockerode', 'cpu-features', /\.node$/],
-  output: { dir: target, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js', sourcemap: true },
+  output: {
+    dir: target,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    sourcemap: true,
+    minify: { compress: false, mangle: false },
+  },
 });
 
 // They are copied into bottles, where nothing but Node is

@@ -179,5 +179,5 @@ function fieldsOf(event: AuditEvent): string {
 }
 
 function bounded(_name: string, value: unknown): unknown {
-  return typeof value === 'string' && value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}…` : value;
+  return typeof value === 'string' && value.length > MAX_FIELD_LENGTH ? `${value.slice(0, MAX_FIELD_LENGTH)}...` : value;
 }

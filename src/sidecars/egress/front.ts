@@ -3,7 +3,7 @@
  * Out of scope: decisions. Fail-safe direction: the caller has checked that the client asks for exactly this name.
  */
 import { generateKeyPair, type KeyObject } from 'node:crypto';
-import http from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -15,10 +15,11 @@ import {
   issuerOf,
   loadCertificateBuilder,
 } from '../../core/certificate.ts';
+import { http } from '../../core/node-http.ts';
 import type { EgressTarget } from './decide.ts';
 
-export type FrontRequest = http.IncomingMessage | http2.Http2ServerRequest;
-export type FrontResponse = http.ServerResponse | http2.Http2ServerResponse;
+export type FrontRequest = IncomingMessage | http2.Http2ServerRequest;
+export type FrontResponse = ServerResponse | http2.Http2ServerResponse;
 
 /** Which connection a request came on; the proxy gives the target that the request's URL names. */
 export interface RequestOrigin {
@@ -31,7 +32,7 @@ export interface RequestOrigin {
 
 export interface FrontHandlers {
   onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void;
-  onUpgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer, origin: RequestOrigin): void;
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, origin: RequestOrigin): void;
   onTunnel(socket: Duplex, target: EgressTarget): void;
   /** The client sent what is no HTTP, or did not finish the TLS handshake */
   onClientError(error: Error, socket: Duplex, target?: EgressTarget): void;
@@ -56,7 +57,7 @@ export class Fronts {
   readonly #issuer: CertificateIssuer;
   readonly #handlers: FrontHandlers;
   readonly #fronts = new Map<string, Front>();
-  readonly #plain = new Map<string, http.Server>();
+  readonly #plain = new Map<string, Server>();
   #tools:
     | Promise<{
         readonly build: CertificateBuilder;
@@ -141,7 +142,7 @@ const HTTP1_OPTIONS = {
   noDelay: true,
 } as const;
 
-function configure<S extends http.Server | http2.Http2SecureServer>(
+function configure<S extends Server | http2.Http2SecureServer>(
   server: S,
   handlers: FrontHandlers,
   target: EgressTarget,
@@ -151,7 +152,7 @@ function configure<S extends http.Server | http2.Http2SecureServer>(
   const onRequest = (request: FrontRequest, response: FrontResponse): void => handlers.onRequest(request, response, origin);
   const emitter: NodeJS.EventEmitter = server;
   emitter.on('request', onRequest).on('checkContinue', onRequest).on('checkExpectation', onRequest);
-  emitter.on('upgrade', (request: http.IncomingMessage, socket: Duplex, head: Buffer) => handlers.onUpgrade(request, socket, head, origin));
+  emitter.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => handlers.onUpgrade(request, socket, head, origin));
   emitter.on('connect', (request: FrontRequest, peer: Duplex | http2.Http2ServerResponse) => {
     if (peer instanceof http2.Http2ServerResponse) onRequest(request, peer);
     else handlers.onTunnel(peer, target);

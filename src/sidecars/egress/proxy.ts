@@ -2,9 +2,10 @@
  * Scope: the explicit proxy, for tools that insist on one: CONNECT and absolute-form requests, turned into the same targets that
  * transparent connections have. Out of scope: decisions. Fail-safe direction: any other form of request is refused.
  */
-import http, { type IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { http } from '../../core/node-http.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { readAuthority } from './message.ts';
@@ -31,7 +32,7 @@ interface ProxyTarget {
 }
 
 export class ExplicitProxy {
-  readonly #server: http.Server;
+  readonly #server: Server;
   readonly #handlers: ProxyHandlers;
 
   constructor(handlers: ProxyHandlers) {

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { http } from '../../core/node-http.ts';
 
 /** Why the gateway refused: a word for programs, with the HTTP status that carries it. */
 export const REFUSAL_STATUS = {
@@ -77,5 +77,5 @@ export function rawRefusal(refusal: Refusal): string {
   const body = refusalBody(refusal);
   const status = REFUSAL_STATUS[refusal.reason];
   const headers = Object.entries({ ...refusalHeaders(refusal, body), connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${headers.join('')}\r\n${body}`;
+  return `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? 'Refused'}\r\n${headers.join('')}\r\n${body}`;
 }

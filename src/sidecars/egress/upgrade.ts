@@ -1,5 +1,6 @@
-import { type IncomingHttpHeaders, STATUS_CODES } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { http } from '../../core/node-http.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import { returnedHeaders } from './headers.ts';
@@ -58,7 +59,7 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
 
 function switchingHead(status: number, answer: IncomingHttpHeaders, stages: readonly ResponseStage[]): string {
   const flat = returnedHeaders(answer, (value) => textThrough(stages, value));
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket'];
+  const lines = [`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket'];
   for (let at = 0; at + 1 < flat.length; at += 2) lines.push(`${flat[at]}: ${flat[at + 1]}`);
   return `${lines.join('\r\n')}\r\n\r\n`;
 }

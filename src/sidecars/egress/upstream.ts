@@ -11,6 +11,7 @@ import { messageOf, systemCodeOf } from '../../core/errors.ts';
 import { HOST_LOOPBACK_NAME } from '../../core/host-name.ts';
 import { checkedAddress } from './address-guard.ts';
 import type { EgressTarget } from './decide.ts';
+import { hostRoots } from './host-roots.ts';
 import type { RefusalReason } from './refusal.ts';
 
 export type ResolveName = (name: string) => Promise<readonly string[]>;
@@ -110,7 +111,7 @@ export class Upstreams {
   }
 
   #secure(socket: net.Socket, { name, port }: EgressTarget): Promise<tls.TLSSocket> {
-    this.#trust ??= tls.createSecureContext({ ca: trustedRoots(this.#upstreamCaPem) });
+    this.#trust ??= tls.createSecureContext({ ca: [...hostRoots(), ...(this.#upstreamCaPem === undefined ? [] : [this.#upstreamCaPem])] });
     const key = `${name}:${port}`;
     const session = this.#sessions.get(key);
     const secured = tls.connect({
@@ -191,11 +192,4 @@ function connectTo(address: string, port: number, timeoutMs: number): Promise<ne
       resolve(socket);
     });
   });
-}
-
-/** What the host trusts: the operating system's roots, or Node's own where it has none, and what the user added. */
-function trustedRoots(extraPem: string | undefined): string[] {
-  const system = tls.getCACertificates('system');
-  const roots = system.length > 0 ? system : tls.getCACertificates('bundled');
-  return [...roots, ...tls.getCACertificates('extra'), ...(extraPem === undefined ? [] : [extraPem])];
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { isTerokError, messageOf, TerokError } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
+import { http } from '../../core/node-http.ts';
 import { type AuditLog, createEgress, openAuditLog, resolveOnHost, targetResolver } from '../egress/index.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
@@ -67,7 +68,7 @@ async function openVault(dir: string, caFiles: readonly string[]): Promise<Gatew
 function createGate({ gate, slug, vaultDir }: GatewayPlan, audit: AuditLog): ((socket: Socket) => void) | undefined {
   if (gate === undefined) return undefined;
   const load = async (): Promise<(socket: Socket) => void> => {
-    const [http, { handleGateRequest }] = await Promise.all([import('node:http'), import('../git-gate/index.ts')]);
+    const { handleGateRequest } = await import('../git-gate/index.ts');
     const server = http.createServer({ headersTimeout: 30_000, requestTimeout: PUSH_MS }, (request, response) => {
       handleGateRequest(request, response, { ...gate, slug, vaultDir }, audit).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(messageOf(error)));

@@ -1,0 +1,25 @@
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { GATEWAY_FLAGS } from '../../../src/sidecars/gateway/keeper.ts';
+
+/** Runs a script as a gateway runs, and gives what it prints. */
+function inGateway(script: string): string {
+  return execFileSync(process.execPath, [...GATEWAY_FLAGS, '--input-type=module', '-e', script], { encoding: 'utf8' }).trim();
+}
+
+const loaded = (statement: string): string =>
+  inGateway(`${statement}; console.log(process.moduleLoadList.some((name) => name.endsWith('/undici')))`);
+
+test('a gateway does not load what only fetch needs', () => {
+  const modules = ['egress/index.ts', 'gateway/create-gateway.ts', 'git-gate/index.ts'].map((file) => path.resolve('src/sidecars', file));
+  expect(loaded(`await Promise.all(${JSON.stringify(modules)}.map((file) => import(file)))`)).toBe('false');
+  expect(loaded("await import('node:http')")).toBe('true');
+});
+
+test('a gateway gives free pages of the heap back where Node can call the C library', () => {
+  const file = JSON.stringify(path.resolve('src/sidecars/gateway/trim-heap.ts'));
+  const script = `const { loadTrimHeap } = await import(${file}); const trim = loadTrimHeap(); trim?.(); console.log(typeof trim)`;
+  const canCall = process.getBuiltinModule('node:ffi') !== undefined && process.platform === 'linux';
+  expect(inGateway(script)).toBe(canCall ? 'function' : 'undefined');
+});
