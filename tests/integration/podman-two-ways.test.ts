@@ -1,9 +1,10 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { resolvePaths } from '../../src/core/index.ts';
 import { describeUnless } from '../support/describe-unless.ts';
+import { processesWith } from '../support/terok-cli.ts';
 import { findTestImage, openTestHost, outputOf, withBottle } from './podman-fixture/test-bottle.ts';
 
 const found =
@@ -59,6 +60,20 @@ describeUnless('reason' in found ? found.reason : undefined, 'Podman as a servic
     const program = await configOf(`${dir}:${process.env['PATH']}`);
     expect(JSON.stringify(service)).toContain('"defaultErrnoRet"');
     expect(service).toEqual(program);
+  });
+
+  it('is started again where it ended or is about to end', async () => {
+    await using host = await openTestHost({ image });
+    const sockets = async (): Promise<string[]> => (await readdir(host.paths.runtime)).filter((name) => name.startsWith('api-'));
+    await withBottle(host, (bottle) => outputOf(bottle, ['true']));
+    const [first = ''] = await sockets();
+    // the first thing that an idle service gives up
+    await rm(path.join(host.paths.runtime, first));
+    await withBottle(host, (bottle) => outputOf(bottle, ['true']));
+    const [second = ''] = await sockets();
+    expect(second).not.toBe(first);
+    for (const { pid } of processesWith(second)) process.kill(pid, 'SIGKILL');
+    expect(await withBottle(host, (bottle) => outputOf(bottle, ['echo', 'up']))).toBe('up\n');
   });
 });
 

@@ -17,13 +17,14 @@ const POLL_MS = 2;
 /** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
 export class ApiService {
   readonly #invocation: Invocation;
-  readonly #socket: string;
+  readonly #runtimeDir: string;
+  #socket = '';
   #child: ChildProcess | undefined;
   #opening: Promise<string> | undefined;
 
   constructor(invocation: Invocation, runtimeDir: string) {
     this.#invocation = invocation;
-    this.#socket = path.join(runtimeDir, `api-${randomBytes(6).toString('hex')}.sock`);
+    this.#runtimeDir = runtimeDir;
   }
 
   /** Path of the socket on which the service answers. */
@@ -31,6 +32,12 @@ export class ApiService {
     if (this.#child === undefined || hasEnded(this.#child)) this.#opening = undefined;
     this.#opening ??= this.#open();
     return this.#opening;
+  }
+
+  /** As `open`, for a caller who finds nobody at that socket: a service that ends closes it first. */
+  async reopen(missed: string): Promise<string> {
+    if (this.#socket === missed) this.#end('SIGTERM');
+    return await this.open();
   }
 
   async docker(): Promise<Docker> {
@@ -55,14 +62,16 @@ export class ApiService {
     this.#child = undefined;
     this.#opening = undefined;
     child?.kill(signal);
-    rmSync(this.#socket, { force: true });
+    if (this.#socket !== '') rmSync(this.#socket, { force: true });
   }
 
   async #open(): Promise<string> {
-    await makePrivateDir(path.dirname(this.#socket));
-    const { child, failure } = this.#spawn();
+    await makePrivateDir(this.#runtimeDir);
+    // one that ends removes its socket: each has a name of its own
+    const socket = path.join(this.#runtimeDir, `api-${randomBytes(6).toString('hex')}.sock`);
+    const { child, failure } = this.#spawn(socket);
     const deadline = Date.now() + START_TIMEOUT_MS;
-    while (!(await answers(this.#socket))) {
+    while (!(await answers(socket))) {
       const reason = failure();
       if (reason !== undefined || hasEnded(child) || Date.now() > deadline) {
         throw new TerokError('RUNTIME_FAILED', `Podman's API service did not start${reason === undefined ? '.' : `: ${reason}`}`, {
@@ -71,15 +80,16 @@ export class ApiService {
       }
       await sleep(POLL_MS);
     }
-    return this.#socket;
+    return socket;
   }
 
-  #spawn(): { readonly child: ChildProcess; readonly failure: () => string | undefined } {
+  #spawn(socket: string): { readonly child: ChildProcess; readonly failure: () => string | undefined } {
     const { launcher, binary, env } = this.#invocation;
-    const [file, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${this.#socket}`] as const;
+    const [file, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${socket}`] as const;
     const child = spawn(file, args, { cwd: '/', env, detached: true, stdio: 'ignore' });
     child.unref();
     this.#child = child;
+    this.#socket = socket;
     let failure: string | undefined;
     child.once('error', (error) => (failure = messageOf(error)));
     process.once('exit', this.#endWithProcess);

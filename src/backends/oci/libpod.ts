@@ -66,11 +66,12 @@ export class Libpod {
 
   /** The service may end for lack of work in the very moment; who could not connect has asked for nothing yet. */
   async #send(request: LibpodRequest, signal: AbortSignal): Promise<LibpodAnswer> {
+    const socket = await this.#service.open();
     try {
-      return await send(await this.#service.open(), request, signal);
+      return await send(socket, request, signal);
     } catch (error) {
-      if (systemCodeOf(error) !== 'ENOENT' && systemCodeOf(error) !== 'ECONNREFUSED') throw error;
-      return await send(await this.#service.open(), request, signal);
+      if (isTerokError(error) || !['ENOENT', 'ECONNREFUSED'].includes(systemCodeOf(error) ?? '')) throw error;
+      return await send(await this.#service.reopen(socket), request, signal);
     }
   }
 }
