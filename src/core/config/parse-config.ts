@@ -73,7 +73,8 @@ function describeIssue(document: Document, issue: z.core.$ZodIssue): string {
 /** The value that broke the rule; never one of the environment or of a credential, where a person may have put a secret. */
 function seen(document: Document, issue: z.core.$ZodIssue): string {
   if (issue.path[0] === 'env' || issue.path.includes('inject') || issue.code === 'invalid_key') return '';
-  const node = nodeAt(document, issue.path);
+  // A name that stands for a mapping has no such part itself
+  const node = nodeAt(document, issue.path) ?? nodeAt(document, issue.path.slice(0, -1));
   if (!yaml().isScalar(node)) return '';
   const text = JSON.stringify(node.value) ?? 'nothing';
   return `; got ${text.length > 80 ? `${text.slice(0, 80)}…` : text}`;
