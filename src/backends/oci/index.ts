@@ -1,6 +1,8 @@
 export { ApiService } from './api-service.ts';
+export type { BottleWay } from './bottle-way.ts';
 export { releaseCgroupNamespace } from './cgroup-namespace.ts';
-export { type ContainerRequest, createContainer, initContainer, removeContainers, startContainer } from './container-verbs.ts';
+export type { ContainerProfile } from './container-profile.ts';
+export { allowedFiles } from './create-arguments.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';
 export { describeImageAgain } from './image-description.ts';
@@ -15,10 +17,14 @@ export {
   parsePodmanJson,
   toStatus,
 } from './inspect.ts';
+export { launchBottle } from './launch.ts';
 export type { Machine } from './machine.ts';
 export { type OciConfig, ociConfigSchema } from './oci-config.ts';
+export { type BottleContext, openExistingBottle } from './open-bottle.ts';
 export { createPodmanHost, examinePodmanHost, type HostExamination, type PodmanHost, type PodmanHostOptions } from './podman-host.ts';
 export { compareVersions, PODMAN_FLOOR, processLimitThatWorks, REMOVE_ATTEMPTS, RESIZE_OK_STATUS } from './quirks.ts';
+export { removeLabelled } from './remove.ts';
+export { resolvePlan, unenforceableLimits } from './resolve-plan.ts';
 export { bottleSeccompProfile, type SeccompProfile, type SeccompRule } from './seccomp/profile.ts';
 export { writeSeccompProfile } from './seccomp/write-profile.ts';
 export { type ContainerStorage, readContainerStorage } from './storage-record.ts';

@@ -1,8 +1,7 @@
 import type { SeedFile } from '../../core/index.ts';
 import { openChannelOver } from '../../exec-channel/index.ts';
-import { ApiService, type PodmanHost } from '../oci/index.ts';
+import { ApiService, type BottleWay, type PodmanHost } from '../oci/index.ts';
 import { ApiTransport } from './api-transport.ts';
-import type { BottleWay } from './bottle-way.ts';
 
 /** First process of a bottle whose image has no SSH server. */
 export const API_INIT_COMMAND: readonly string[] = ['/bin/sh', '/usr/lib/terok/init'];

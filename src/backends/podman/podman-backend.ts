@@ -13,19 +13,21 @@ import type {
   TerokPaths,
 } from '../../core/index.ts';
 import {
+  type BottleContext,
   createImageStore,
   createPodmanHost,
   examinePodmanHost,
   LABELS,
+  launchBottle,
   type Machine,
+  openExistingBottle,
   type PodmanHost,
   parseContainerList,
+  removeLabelled,
+  resolvePlan,
 } from '../oci/index.ts';
-import { launchBottle } from './launch.ts';
-import { openExistingBottle } from './open-bottle.ts';
+import { CONTAINER_PROFILE } from './container-profile.ts';
 import { describeWeaknesses } from './probe-notes.ts';
-import { removeLabelled } from './remove.ts';
-import { resolvePlan } from './resolve-plan.ts';
 
 export interface PodmanBackendOptions {
   readonly paths: TerokPaths;
@@ -97,8 +99,13 @@ class PodmanBackend implements BottleBackend {
     return `label=${LABELS.owner}=${this.#options.paths.state}`;
   }
 
-  async #context(): Promise<{ host: PodmanHost; owner: string; runtimeDir: string }> {
-    return { host: await this.#openHost(), owner: this.#options.paths.state, runtimeDir: this.#options.paths.runtime };
+  async #context(): Promise<BottleContext> {
+    return {
+      host: await this.#openHost(),
+      profile: CONTAINER_PROFILE,
+      owner: this.#options.paths.state,
+      runtimeDir: this.#options.paths.runtime,
+    };
   }
 
   #hostOptions(): Parameters<typeof createPodmanHost>[0] {

@@ -1,6 +1,5 @@
 import type { ProbeFinding } from '../../core/index.ts';
-import { compareVersions, type PodmanHost } from '../oci/index.ts';
-import { unenforceableLimits } from './resolve-plan.ts';
+import { compareVersions, type PodmanHost, unenforceableLimits } from '../oci/index.ts';
 
 /** What works, and yet is weaker than it could be. */
 export function describeWeaknesses(host: PodmanHost): ProbeFinding[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PodmanHost } from '../../../src/backends/oci/index.ts';
-import { resolvePlan } from '../../../src/backends/podman/resolve-plan.ts';
+import { resolvePlan } from '../../../src/backends/oci/resolve-plan.ts';
 import type { BottleSpec } from '../../../src/core/index.ts';
 import { testSpec } from '../../integration/podman-fixture/test-bottle.ts';
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { assertSafeImage } from '../../../src/backends/oci/image-guard.ts';
 import { bottleSeccompProfile, ociConfigSchema } from '../../../src/backends/oci/index.ts';
-import { assertSafeImage } from '../../../src/backends/podman/image-guard.ts';
-import { configDifferences, type Expectation } from '../../../src/backends/podman/verify-config.ts';
+import { configDifferences, type Expectation } from '../../../src/backends/oci/verify-config.ts';
+import { CONTAINER_PROFILE } from '../../../src/backends/podman/container-profile.ts';
 import { type BottlePlan, TerokError } from '../../../src/core/index.ts';
 import { testSpec } from '../../integration/podman-fixture/test-bottle.ts';
 
@@ -26,7 +27,8 @@ function expectation(): Expectation {
     networkPath: '/r/b/a-task/netns',
     seccomp,
     init: ['/bin/bash', '/usr/lib/terok/init'],
-    files: 2048,
+    profile: CONTAINER_PROFILE,
+    limits: { ...plan.spec.limits, files: 2048 },
     ownDirs: [OWN],
     graphRoot: '/var/lib/containers/storage',
   };

@@ -1,16 +1,20 @@
 import { type Bottle, type BottlePlan, type SealedNetwork, TerokError, writeStateFile } from '../../core/index.ts';
 import { INIT_COMMAND, loadChannelIdentity, openChannel } from '../../exec-channel/index.ts';
-import { type ContainerStorage, LABELS, type PodmanHost, parseContainer, readContainerStorage, writeSeccompProfile } from '../oci/index.ts';
-import { API_INIT_COMMAND, openApiWay } from './api-way.ts';
-import { bottleRecordFile, type PodmanBottleRecord, readBottleRecord } from './bottle-record.ts';
+import { type BottleRecord, bottleRecordFile, readBottleRecord } from './bottle-record.ts';
 import type { BottleWay } from './bottle-way.ts';
+import type { ContainerProfile, WayWithoutSsh } from './container-profile.ts';
 import type { ExecKind } from './create-arguments.ts';
 import { initialiseVerified } from './initialise.ts';
+import { LABELS, parseContainer } from './inspect.ts';
 import { requireSealedNamespace } from './network-guard.ts';
-import { PodmanBottle } from './podman-bottle.ts';
+import { OciBottle } from './oci-bottle.ts';
+import type { PodmanHost } from './podman-host.ts';
+import { writeSeccompProfile } from './seccomp/write-profile.ts';
+import { type ContainerStorage, readContainerStorage } from './storage-record.ts';
 
 export interface BottleContext {
   readonly host: PodmanHost;
+  readonly profile: ContainerProfile;
   /** State directory of terok, the value of the owner label */
   readonly owner: string;
   /** Where terok's own files for Podman lie */
@@ -39,14 +43,14 @@ export function makeBottle(
   network: SealedNetwork,
   exec: ExecKind,
   storage: ContainerStorage,
-): PodmanBottle {
-  const { host, runtimeDir } = context;
-  return new PodmanBottle({
+): OciBottle {
+  const { host, profile, runtimeDir } = context;
+  return new OciBottle({
     host,
     plan,
     network,
     storage,
-    openWay: async () => (exec === 'ssh' ? openSshWay(plan, network) : openApiWay(host, runtimeDir, storage.id)),
+    openWay: async () => (exec === 'ssh' ? openSshWay(plan, network) : requireWayWithoutSsh(profile).open(host, runtimeDir, storage.id)),
     prepare: async (signal) => {
       const options = signal === undefined ? {} : { signal };
       const [{ profile: seccomp }, namespaceInode] = await Promise.all([
@@ -57,7 +61,7 @@ export function makeBottle(
         host,
         plan,
         storage,
-        { seccomp, namespacePath: network.namespacePath, namespaceInode, init: initCommand(exec) },
+        { profile, seccomp, namespacePath: network.namespacePath, namespaceInode, init: initCommand(profile, exec) },
         options,
       );
       await network.ready;
@@ -65,8 +69,15 @@ export function makeBottle(
   });
 }
 
-export function initCommand(exec: ExecKind): readonly string[] {
-  return exec === 'ssh' ? INIT_COMMAND : API_INIT_COMMAND;
+export function initCommand(profile: ContainerProfile, exec: ExecKind): readonly string[] {
+  return exec === 'ssh' ? INIT_COMMAND : requireWayWithoutSsh(profile).init;
+}
+
+export function requireWayWithoutSsh({ withoutSsh }: ContainerProfile): WayWithoutSsh {
+  if (withoutSsh !== undefined) return withoutSsh;
+  throw new TerokError('UNSUPPORTED_BY_BACKEND', 'This backend runs commands through SSH alone, and the image has no `/usr/sbin/sshd`.', {
+    hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes, or the backend `podman`.',
+  });
 }
 
 async function openSshWay(plan: BottlePlan, network: SealedNetwork): Promise<BottleWay> {
@@ -74,7 +85,7 @@ async function openSshWay(plan: BottlePlan, network: SealedNetwork): Promise<Bot
 }
 
 /** Asks Podman where the record is gone, and writes it again. */
-async function askRecord({ host, owner }: BottleContext, plan: BottlePlan, options: Cancel): Promise<PodmanBottleRecord> {
+async function askRecord({ host, owner }: BottleContext, plan: BottlePlan, options: Cancel): Promise<BottleRecord> {
   const container = parseContainer(
     await host.call(`find the container \`${plan.runtimeName}\``, ['container', 'inspect', plan.runtimeName], options),
   );
@@ -84,7 +95,7 @@ async function askRecord({ host, owner }: BottleContext, plan: BottlePlan, optio
       context: { runtimeName: plan.runtimeName },
     });
   }
-  const record: PodmanBottleRecord = { containerId: container.Id, exec: exec === 'api' ? 'api' : 'ssh' };
+  const record: BottleRecord = { containerId: container.Id, exec: exec === 'api' ? 'api' : 'ssh' };
   await writeStateFile(bottleRecordFile(plan), record);
   return record;
 }

@@ -5,7 +5,9 @@
  * Fail-safe direction: a key with a prefix that a runtime acts on is refused whatever its value.
  */
 import { type StoredImage, TerokError } from '../../core/index.ts';
-import { describeImageAgain, type ImageDescription, type PodmanHost } from '../oci/index.ts';
+import { describeImageAgain } from './image-description.ts';
+import type { ImageDescription } from './inspect.ts';
+import type { PodmanHost } from './podman-host.ts';
 
 const ACTING_PREFIXES = [
   'io.podman.annotations.',

@@ -9,8 +9,9 @@
 import { chmod, lchown, lstat, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, type SeedFile, TerokError } from '../../core/index.ts';
-import type { ContainerStorage, PodmanHost } from '../oci/index.ts';
+import type { PodmanHost } from './podman-host.ts';
 import { packSeeds, USER_IDS } from './seed-archive.ts';
+import type { ContainerStorage } from './storage-record.ts';
 
 /** Writes the seeds; on return all are in place. */
 export async function writeSeeds(

@@ -6,7 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
-import { assertImageReference, type PodmanHost } from '../oci/index.ts';
+import { assertImageReference } from './image-reference.ts';
+import type { PodmanHost } from './podman-host.ts';
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_VALUE_BYTES = 128 * 1024;

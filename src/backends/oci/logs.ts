@@ -1,5 +1,5 @@
 import { PassThrough, type Readable } from 'node:stream';
-import type { PodmanHost } from '../oci/index.ts';
+import type { PodmanHost } from './podman-host.ts';
 
 /** Twice what the container's log may hold: Podman turns each line into a little more. */
 const MAX_LOG_BYTES = 4 * 1024 * 1024;

@@ -1,26 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { type Bottle, type BottlePlan, type LaunchInputs, messageOf, type SeedFile, TerokError, writeStateFile } from '../../core/index.ts';
 import { channelSeeds, loadChannelIdentity } from '../../exec-channel/index.ts';
-import {
-  type ContainerStorage,
-  createContainer,
-  type ImageDescription,
-  LABELS,
-  type PodmanHost,
-  readContainerStorage,
-  writeSeccompProfile,
-} from '../oci/index.ts';
-import { apiSeeds } from './api-way.ts';
 import { bottleRecordFile } from './bottle-record.ts';
+import type { ContainerProfile } from './container-profile.ts';
+import { createContainer } from './container-verbs.ts';
 import { createArguments, type ExecKind } from './create-arguments.ts';
 import { createSpec } from './create-spec.ts';
 import { requireSafeImage } from './image-guard.ts';
 import { initialiseVerified, type VerifyInputs } from './initialise.ts';
+import { type ImageDescription, LABELS } from './inspect.ts';
 import { requireSealedNamespace } from './network-guard.ts';
-import { type BottleContext, initCommand, makeBottle } from './open-bottle.ts';
-import type { PodmanBottle } from './podman-bottle.ts';
+import type { OciBottle } from './oci-bottle.ts';
+import { type BottleContext, initCommand, makeBottle, requireWayWithoutSsh } from './open-bottle.ts';
+import type { PodmanHost } from './podman-host.ts';
 import { forceRemove, removeLabelled } from './remove.ts';
+import { writeSeccompProfile } from './seccomp/write-profile.ts';
 import { hasFile, writeSeeds } from './seed-tree.ts';
+import { type ContainerStorage, readContainerStorage } from './storage-record.ts';
 
 interface Cancel {
   readonly signal?: AbortSignal;
@@ -31,7 +27,7 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
   const attempt = randomBytes(12).toString('hex');
   // a failure of the network is also waited for below; until then it must not count as unhandled
   inputs.network.ready.catch(() => undefined);
-  let bottle: PodmanBottle | undefined;
+  let bottle: OciBottle | undefined;
   try {
     const { storage, exec, expectation } = await makeContainer(context, plan, inputs, attempt, options);
     const opening = makeBottle(context, plan, inputs.network, exec, storage);
@@ -44,7 +40,7 @@ export async function launchBottle(context: BottleContext, plan: BottlePlan, inp
     }
     await settleAll([
       inputs.onPhase('created'),
-      collectSeeds(plan, exec, inputs.seeds).then((seeds) => writeSeeds(context.host, storage, seeds, options)),
+      collectSeeds(context.profile, plan, exec, inputs.seeds).then((seeds) => writeSeeds(context.host, storage, seeds, options)),
       writeStateFile(bottleRecordFile(plan), { containerId: storage.id, exec }),
     ]);
     await initialiseVerified(context.host, plan, storage, expectation, options);
@@ -79,26 +75,32 @@ async function makeContainer(
   attempt: string,
   options: Cancel,
 ): Promise<Created> {
-  const { host, owner } = context;
+  const { host, owner, profile } = context;
   const { namespacePath } = inputs.network;
   const [{ file: seccompFile, profile: seccomp }, namespaceInode] = await Promise.all([
     writeSeccompProfile(context.runtimeDir),
     requireSealedNamespace(plan, inputs.network),
   ]);
   const create = async (exec: ExecKind): Promise<string> => {
-    const inputs = { plan, host, owner, seccompFile, namespacePath, init: initCommand(exec), exec, attempt };
-    const request = { name: plan.runtimeName, argv: () => createArguments(inputs), spec: () => createSpec(inputs) };
-    return await createContainer(host, request, options);
+    const request = { plan, host, profile, owner, seccompFile, namespacePath, init: initCommand(profile, exec), exec, attempt };
+    return await createContainer(
+      host,
+      { name: plan.runtimeName, argv: () => createArguments(request), spec: () => createSpec(request) },
+      options,
+    );
   };
   // nearly every image has SSH, so the container is made for it while the image is looked at
   const [image, guess] = await Promise.allSettled([requireSafeImage(host, plan.spec.image, options), create('ssh')]);
   if (image.status === 'rejected') throw image.reason;
   if (guess.status === 'rejected') throw guess.reason;
   const exec = await execKindOf(image.value);
-  if (exec === 'api') await forceRemove(host, guess.value, options);
+  if (exec === 'api') {
+    requireWayWithoutSsh(profile);
+    await forceRemove(host, guess.value, options);
+  }
   const storage = await readContainerStorage(host, exec === 'api' ? await create('api') : guess.value, options);
   assertSameImage(storage, image.value, plan.spec.image);
-  return { storage, exec, expectation: { seccomp, namespacePath, namespaceInode, init: initCommand(exec) } };
+  return { storage, exec, expectation: { profile, seccomp, namespacePath, namespaceInode, init: initCommand(profile, exec) } };
 }
 
 async function execKindOf(image: ImageDescription): Promise<ExecKind> {
@@ -111,14 +113,19 @@ function assertSameImage(storage: ContainerStorage, { image }: ImageDescription,
 }
 
 /** The resolver and hosts files are the bottle's own: nothing of the host's shows. Given files win over the ones made here. */
-async function collectSeeds(plan: BottlePlan, exec: ExecKind, given: readonly SeedFile[]): Promise<readonly SeedFile[]> {
+async function collectSeeds(
+  profile: ContainerProfile,
+  plan: BottlePlan,
+  exec: ExecKind,
+  given: readonly SeedFile[],
+): Promise<readonly SeedFile[]> {
   const file = (path: string, content: string): SeedFile => ({ path, content, mode: 0o644, owner: 'root' });
   const network = [
     file('/etc/resolv.conf', 'nameserver 198.18.0.1\n'),
     file('/etc/hosts', `127.0.0.1 localhost ${plan.spec.slug}\n::1 localhost\n`),
   ];
-  const way = exec === 'ssh' ? channelSeeds(await loadChannelIdentity(plan.stateDir)) : apiSeeds();
-  return [...new Map([...network, ...way, ...given].map((seed) => [seed.path, seed])).values()];
+  const way = exec === 'ssh' ? channelSeeds(await loadChannelIdentity(plan.stateDir)) : requireWayWithoutSsh(profile).seeds();
+  return [...new Map([...network, ...way, ...profile.seeds(plan), ...given].map((seed) => [seed.path, seed])).values()];
 }
 
 /** Removes what carries this attempt's label: a container of the same name that somebody else made stays. */

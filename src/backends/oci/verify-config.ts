@@ -7,9 +7,10 @@
  */
 
 import type { BottlePlan } from '../../core/index.ts';
-import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
-import type { OciConfig, SeccompProfile } from '../oci/index.ts';
+import type { ContainerLimits, ContainerProfile } from './container-profile.ts';
 import { BOTTLE_PATH } from './create-arguments.ts';
+import type { OciConfig } from './oci-config.ts';
+import type { SeccompProfile } from './seccomp/profile.ts';
 import { mountDifferences } from './verify-mounts.ts';
 import { seccompDifferences } from './verify-seccomp.ts';
 
@@ -18,7 +19,8 @@ export interface Expectation {
   readonly networkPath: string;
   readonly seccomp: SeccompProfile;
   readonly init: readonly string[];
-  readonly files: number;
+  readonly profile: ContainerProfile;
+  readonly limits: ContainerLimits;
   /** Directories of this container in which Podman makes the files that it mounts */
   readonly ownDirs: readonly string[];
   readonly graphRoot: string;
@@ -28,7 +30,7 @@ export interface Expectation {
 export function configDifferences(config: OciConfig, expected: Expectation): string[] {
   return [
     ...processDifferences(config.process, expected),
-    ...capabilityDifferences(config.process.capabilities),
+    ...capabilityDifferences(config.process.capabilities, expected.profile),
     ...seccompDifferences(config.linux.seccomp, expected.seccomp),
     ...namespaceDifferences(config.linux.namespaces, expected),
     ...mountDifferences(config.mounts ?? [], expected.ownDirs),
@@ -40,21 +42,21 @@ export function configDifferences(config: OciConfig, expected: Expectation): str
 
 const ENV_NAMES = new Set(['PATH', 'TERM', 'HOME', 'HOSTNAME', 'container']);
 
-function processDifferences(process: OciConfig['process'], { init, plan }: Expectation): string[] {
+function processDifferences(process: OciConfig['process'], { init, plan, profile }: Expectation): string[] {
   const foreign = process.env.map((entry) => entry.split('=')[0] ?? '').filter((name) => !ENV_NAMES.has(name));
   return [
     ...differs('first process', process.args, init),
     ...differs('user of the first process', [process.user.uid, process.user.gid], [0, 0]),
     ...(process.user.additionalGids ?? []).filter((gid) => gid !== 0).map((gid) => `the first process is in group ${gid}`),
     ...differs('working directory', process.cwd, '/'),
-    ...differs('no-new-privileges', process.noNewPrivileges === true, !plan.spec.sudo),
+    ...differs('no-new-privileges', process.noNewPrivileges === true, profile.noNewPrivileges(plan)),
     ...foreign.map((name) => `the environment variable \`${name}\` is set`),
     ...(process.env.includes(`PATH=${BOTTLE_PATH}`) ? [] : ["PATH is not terok's"]),
   ];
 }
 
-function capabilityDifferences(capabilities: OciConfig['process']['capabilities']): string[] {
-  const expected = REQUIRED_CAPABILITIES.map((name) => `CAP_${name}`).toSorted();
+function capabilityDifferences(capabilities: OciConfig['process']['capabilities'], profile: ContainerProfile): string[] {
+  const expected = profile.capabilities.map((name) => `CAP_${name}`).toSorted();
   const sets = capabilities ?? { bounding: ['(unlimited)'], effective: [], permitted: [], inheritable: [], ambient: [] };
   return [
     ...(['bounding', 'effective', 'permitted'] as const).flatMap((set) => differs(`${set} capabilities`, sets[set].toSorted(), expected)),
@@ -77,8 +79,8 @@ function namespaceDifferences(namespaces: OciConfig['linux']['namespaces'], { ne
   ];
 }
 
-function limitDifferences(config: OciConfig, { plan, files }: Expectation): string[] {
-  const { limits } = plan.spec;
+function limitDifferences(config: OciConfig, { plan, limits }: Expectation): string[] {
+  const { files } = limits;
   const { memory, cpu, pids } = config.linux.resources ?? {};
   const bytes = limits.memoryMiB * 1024 * 1024;
   const nofile = config.process.rlimits?.find(({ type }) => type === 'RLIMIT_NOFILE');
@@ -107,8 +109,9 @@ function pathDifferences({ maskedPaths, readonlyPaths }: OciConfig['linux']): st
 
 const SYSCTLS = new Set(['net.ipv4.ping_group_range']);
 
-function extraDifferences(config: OciConfig, { graphRoot, plan }: Expectation): string[] {
+function extraDifferences(config: OciConfig, { graphRoot, plan, profile }: Expectation): string[] {
   const { linux } = config;
+  const own = profile.annotations(plan);
   return [
     ...Object.entries(config.hooks ?? {})
       .filter(([, hooks]) => !Array.isArray(hooks) || hooks.length > 0)
@@ -121,8 +124,11 @@ function extraDifferences(config: OciConfig, { graphRoot, plan }: Expectation): 
     ...(linux.personality == null ? [] : ['a personality is set']),
     ...(linux.intelRdt == null ? [] : ['intelRdt is set']),
     ...Object.entries(config.annotations ?? {})
-      .filter(([name, value]) => !isHarmlessAnnotation(name, value))
+      .filter(([name, value]) => own[name] !== value && !isHarmlessAnnotation(name, value))
       .map(([name]) => `the annotation \`${name}\` changes how the container runs`),
+    ...Object.keys(own)
+      .filter((name) => config.annotations?.[name] === undefined)
+      .map((name) => `the annotation \`${name}\` is missing`),
     ...(config.root.path.startsWith(`${graphRoot}/`) ? [] : [`the root filesystem is at \`${config.root.path}\``]),
     ...differs('host name', config.hostname, plan.spec.slug),
   ];

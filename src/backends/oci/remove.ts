@@ -1,5 +1,7 @@
 import { TerokError } from '../../core/index.ts';
-import { type PodmanHost, REMOVE_ATTEMPTS, removeContainers } from '../oci/index.ts';
+import { removeContainers } from './container-verbs.ts';
+import type { PodmanHost } from './podman-host.ts';
+import { REMOVE_ATTEMPTS } from './quirks.ts';
 
 const RETRY_DELAY_MS = 250;
 

@@ -4,17 +4,16 @@
  *
  * Fail-safe direction: as there, `verify-config.ts` reads back what came of it; nothing starts on the word of this file.
  */
-import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
-import { processLimitThatWorks } from '../oci/index.ts';
-import { BOTTLE_PATH, type CreateInputs, fileLimit, labelsOf, MAX_LOG_BYTES, SHM_BYTES } from './create-arguments.ts';
+import { constants } from 'node:os';
+import { BOTTLE_PATH, type CreateInputs, labelsOf, MAX_LOG_BYTES, SHM_BYTES } from './create-arguments.ts';
+import { processLimitThatWorks } from './quirks.ts';
 
 const MIB = 1024 * 1024;
-const SIGTERM = 15;
 const CPU_PERIOD_MICROS = 100_000;
 const PRIVATE = { nsmode: 'private' } as const;
 
 export function createSpec(inputs: CreateInputs): object {
-  const { plan, seccompFile, namespacePath, init } = inputs;
+  const { plan, profile, seccompFile, namespacePath, init } = inputs;
   return {
     name: plan.runtimeName,
     image: plan.spec.image,
@@ -29,9 +28,10 @@ export function createSpec(inputs: CreateInputs): object {
     utsns: PRIVATE,
     cgroupns: PRIVATE,
     cap_drop: ['all'],
-    cap_add: REQUIRED_CAPABILITIES,
+    cap_add: profile.capabilities,
     seccomp_profile_path: seccompFile,
-    no_new_privileges: !plan.spec.sudo,
+    no_new_privileges: profile.noNewPrivileges(plan),
+    annotations: profile.annotations(plan),
     image_volume_mode: 'ignore',
     healthconfig: { Test: ['NONE'] },
     systemd: 'false',
@@ -42,15 +42,14 @@ export function createSpec(inputs: CreateInputs): object {
     work_dir: '/',
     unsetenv_all: true,
     env: { TERM: 'xterm-256color', PATH: BOTTLE_PATH },
-    stop_signal: SIGTERM,
+    stop_signal: constants.signals[profile.stopSignal],
     restart_policy: 'no',
     entrypoint: init,
   };
 }
 
-function limits({ plan, host }: CreateInputs): object {
-  const { memoryMiB, cpus, pids } = plan.spec.limits;
-  const files = fileLimit(plan, host);
+function limits({ plan, host, profile }: CreateInputs): object {
+  const { memoryMiB, cpus, pids, files } = profile.limits(plan, host);
   const processes = processLimitThatWorks(host.machine.hardLimits.processes, host.machine.pidMax);
   const all = {
     memory: { limit: memoryMiB * MIB, swap: memoryMiB * MIB },

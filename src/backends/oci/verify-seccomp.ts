@@ -1,4 +1,5 @@
-import type { OciConfig, SeccompProfile } from '../oci/index.ts';
+import type { OciConfig } from './oci-config.ts';
+import type { SeccompProfile } from './seccomp/profile.ts';
 
 type ConfiguredSeccomp = NonNullable<OciConfig['linux']['seccomp']>;
 type ConfiguredRule = NonNullable<ConfiguredSeccomp['syscalls']>[number];

@@ -1,7 +1,7 @@
 import { stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { identifyProcess, ignoreCodes } from '../../core/index.ts';
-import type { PodmanHost } from '../oci/index.ts';
+import type { PodmanHost } from './podman-host.ts';
 
 export interface ContainerState {
   readonly status: string;

@@ -1,4 +1,4 @@
-import type { OciConfig } from '../oci/index.ts';
+import type { OciConfig } from './oci-config.ts';
 
 type Mount = NonNullable<OciConfig['mounts']>[number];
 

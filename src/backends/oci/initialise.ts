@@ -1,19 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { type BottlePlan, TerokError } from '../../core/index.ts';
-import {
-  type ContainerStorage,
-  initContainer,
-  ociConfigSchema,
-  type PodmanHost,
-  parsePodmanJson,
-  type SeccompProfile,
-} from '../oci/index.ts';
-import { fileLimit } from './create-arguments.ts';
+import type { ContainerProfile } from './container-profile.ts';
+import { initContainer } from './container-verbs.ts';
+import { parsePodmanJson } from './inspect.ts';
 import { assertInNamespace, readPid } from './network-guard.ts';
+import { ociConfigSchema } from './oci-config.ts';
+import type { PodmanHost } from './podman-host.ts';
+import type { SeccompProfile } from './seccomp/profile.ts';
+import type { ContainerStorage } from './storage-record.ts';
 import { configDifferences } from './verify-config.ts';
 
 /** What `initialiseVerified` holds the container against. */
 export interface VerifyInputs {
+  readonly profile: ContainerProfile;
   readonly seccomp: SeccompProfile;
   readonly namespacePath: string;
   readonly namespaceInode: number;
@@ -35,7 +34,8 @@ export async function initialiseVerified(
     networkPath: inputs.namespacePath,
     seccomp: inputs.seccomp,
     init: inputs.init,
-    files: fileLimit(plan, host),
+    profile: inputs.profile,
+    limits: inputs.profile.limits(plan, host),
     ownDirs: storage.ownDirs,
     graphRoot: host.facts.graphRoot,
   });

@@ -14,12 +14,15 @@ import type {
   SealedNetwork,
 } from '../../core/index.ts';
 import { isTerokError, TerokError } from '../../core/index.ts';
-import { type ContainerStorage, type PodmanHost, startContainer, toStatus } from '../oci/index.ts';
 import type { BottleWay } from './bottle-way.ts';
+import { startContainer } from './container-verbs.ts';
 import { inspectState, noteDeath } from './dead-container.ts';
+import { toStatus } from './inspect.ts';
 import { readLogs } from './logs.ts';
+import type { PodmanHost } from './podman-host.ts';
+import type { ContainerStorage } from './storage-record.ts';
 
-export interface PodmanBottleInputs {
+export interface OciBottleInputs {
   readonly host: PodmanHost;
   readonly plan: BottlePlan;
   readonly network: SealedNetwork;
@@ -40,13 +43,13 @@ const DEFAULT_GRACE_MS = 5_000;
 const STOP_MARGIN_MS = 30_000;
 
 /** A container as a bottle. The way into it is opened when it is first needed. */
-export class PodmanBottle implements Bottle {
-  readonly #inputs: PodmanBottleInputs;
+export class OciBottle implements Bottle {
+  readonly #inputs: OciBottleInputs;
   #way: Promise<BottleWay> | undefined;
   #answered: Promise<void> | undefined;
   #running: { known: boolean; readonly lookup: Promise<void> } | undefined;
 
-  constructor(inputs: PodmanBottleInputs) {
+  constructor(inputs: OciBottleInputs) {
     this.#inputs = inputs;
   }
 

@@ -6,8 +6,10 @@
  */
 
 import type { BottlePlan } from '../../core/index.ts';
-import { REQUIRED_CAPABILITIES } from '../../exec-channel/index.ts';
-import { LABELS, type PodmanHost, processLimitThatWorks } from '../oci/index.ts';
+import type { ContainerProfile } from './container-profile.ts';
+import { LABELS } from './inspect.ts';
+import type { PodmanHost } from './podman-host.ts';
+import { processLimitThatWorks } from './quirks.ts';
 
 export const BOTTLE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export const MAX_LOG_BYTES = 1_000_000;
@@ -16,6 +18,7 @@ export const SHM_BYTES = 64 * 1024 * 1024;
 export interface CreateInputs {
   readonly plan: BottlePlan;
   readonly host: PodmanHost;
+  readonly profile: ContainerProfile;
   /** State directory of terok: whose container this is */
   readonly owner: string;
   readonly seccompFile: string;
@@ -31,7 +34,7 @@ export interface CreateInputs {
 export type ExecKind = 'ssh' | 'api';
 
 export function createArguments(inputs: CreateInputs): string[] {
-  const { plan, host, init } = inputs;
+  const { plan, profile, init } = inputs;
   return [
     'create',
     '--name',
@@ -39,7 +42,8 @@ export function createArguments(inputs: CreateInputs): string[] {
     '--pull=never',
     ...identityArguments(inputs),
     ...isolationArguments(inputs),
-    ...limitArguments(plan, host),
+    ...limitArguments(inputs),
+    ...Object.entries(profile.annotations(plan)).flatMap(([name, value]) => ['--annotation', `${name}=${value}`]),
     '--log-driver',
     'k8s-file',
     '--log-opt',
@@ -54,7 +58,7 @@ export function createArguments(inputs: CreateInputs): string[] {
     '--env',
     `PATH=${BOTTLE_PATH}`,
     '--stop-signal',
-    'SIGTERM',
+    profile.stopSignal,
     '--restart',
     'no',
     '--entrypoint',
@@ -73,7 +77,7 @@ function identityArguments(inputs: CreateInputs): string[] {
   return [...labels, '--hostname', inputs.plan.spec.slug];
 }
 
-function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs): string[] {
+function isolationArguments({ plan, profile, seccompFile, namespacePath }: CreateInputs): string[] {
   return [
     '--network',
     `ns:${namespacePath}`,
@@ -92,10 +96,10 @@ function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs):
     '--cap-drop',
     'all',
     '--cap-add',
-    REQUIRED_CAPABILITIES.join(','),
+    profile.capabilities.join(','),
     '--security-opt',
     `seccomp=${seccompFile}`,
-    ...(plan.spec.sudo ? [] : ['--security-opt', 'no-new-privileges']),
+    ...(profile.noNewPrivileges(plan) ? ['--security-opt', 'no-new-privileges'] : []),
     '--image-volume',
     'ignore',
     '--no-healthcheck',
@@ -105,14 +109,14 @@ function isolationArguments({ plan, seccompFile, namespacePath }: CreateInputs):
   ];
 }
 
-/** The most open files that a process of the bottle can have: what was asked, or less where this host allows less. */
-export function fileLimit(plan: BottlePlan, host: PodmanHost): number {
-  return host.machine.mayRaiseLimits ? plan.spec.limits.files : Math.min(plan.spec.limits.files, host.machine.hardLimits.files);
+/** The most open files that a process can have: what was asked, or less where this host allows less. */
+export function allowedFiles(wanted: number, host: PodmanHost): number {
+  return host.machine.mayRaiseLimits ? wanted : Math.min(wanted, host.machine.hardLimits.files);
 }
 
-function limitArguments(plan: BottlePlan, host: PodmanHost): string[] {
-  const { limits } = plan.spec;
-  const files = fileLimit(plan, host);
+function limitArguments({ plan, host, profile }: CreateInputs): string[] {
+  const limits = profile.limits(plan, host);
+  const { files } = limits;
   const processes = processLimitThatWorks(host.machine.hardLimits.processes, host.machine.pidMax);
   const enforced = {
     memory: ['--memory', `${limits.memoryMiB}m`, '--memory-swap', `${limits.memoryMiB}m`],

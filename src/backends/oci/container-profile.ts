@@ -1,0 +1,32 @@
+import type { BottlePlan, SeedFile } from '../../core/index.ts';
+import type { BottleWay } from './bottle-way.ts';
+import type { PodmanHost } from './podman-host.ts';
+
+/** What one kind of bottle asks of the container that it is: all in which the backends on Podman differ from each other. */
+export interface ContainerProfile {
+  /** Without the prefix `CAP_`; everything else is dropped */
+  readonly capabilities: readonly string[];
+  readonly stopSignal: NodeJS.Signals;
+  readonly noNewPrivileges: (plan: BottlePlan) => boolean;
+  /** What the runtime reads beside the configuration; these, and no others that it acts upon, may be there */
+  readonly annotations: (plan: BottlePlan) => Readonly<Record<string, string>>;
+  readonly limits: (plan: BottlePlan, host: PodmanHost) => ContainerLimits;
+  /** Files beside those that every bottle gets */
+  readonly seeds: (plan: BottlePlan) => readonly SeedFile[];
+  /** How commands are run in an image without OpenSSH; such an image is refused where it is absent */
+  readonly withoutSsh?: WayWithoutSsh;
+}
+
+export interface ContainerLimits {
+  readonly memoryMiB: number;
+  readonly cpus: number;
+  readonly pids: number;
+  readonly files: number;
+}
+
+export interface WayWithoutSsh {
+  /** argv of the first process */
+  readonly init: readonly string[];
+  readonly seeds: () => readonly SeedFile[];
+  readonly open: (host: PodmanHost, runtimeDir: string, containerId: string) => BottleWay;
+}
