@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { ignoreCodes, resolvePaths } from '../../src/core/index.ts';
+import { aptSourcesFor, withoutCredentials } from '../../src/images/apt-sources.ts';
+import { makeDisk } from './disks.ts';
+import { BUILD_PACKAGES, KRUN_PACKAGES, makeRoot, ROOT_PACKAGES, SUITE } from './root-filesystem.ts';
+
+/** The parts of the lab that do not change with the checkout. */
+export interface Lab {
+  readonly disk: string;
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+const ROOT_DISK_MIB = 4096;
+const ABANDONED_MS = 60 * 60_000;
+
+/** Where everything of the lab is kept. */
+export function labCacheDir(env: NodeJS.ProcessEnv = process.env): string {
+  return env.TEROK_LAB_CACHE_DIR ?? path.join(resolvePaths({ ...env, TEROK_CACHE_DIR: undefined }).cache, 'lab');
+}
+
+/** Gives the lab of this checkout; builds it where its inputs have changed. `onStep` hears what takes time. */
+export async function buildLab(onStep: (message: string) => void): Promise<Lab> {
+  const target = path.join(labCacheDir(), `root-${await inputsHash()}`);
+  if (!existsSync(target)) {
+    onStep('building the root filesystem: Debian, crun with libkrun');
+    await buildInto(target);
+  }
+  return { disk: path.join(target, 'root.img'), kernel: path.join(target, 'vmlinuz'), initrd: path.join(target, 'initrd.img') };
+}
+
+async function inputsHash(): Promise<string> {
+  const dir = path.join(import.meta.dirname, 'image');
+  const files = (await readdir(dir)).sort().map((name) => path.join(dir, name));
+  const texts = await Promise.all([...files, path.join(import.meta.dirname, 'root-filesystem.ts')].map((file) => readFile(file, 'utf8')));
+  const sources = (await aptSourcesFor(SUITE)).map(withoutCredentials);
+  const inputs = { texts, sources, ROOT_PACKAGES, BUILD_PACKAGES, KRUN_PACKAGES, ROOT_DISK_MIB };
+  return createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16);
+}
+
+/** What is complete appears under its name in one step; what a killed build left is removed by a later one. */
+async function buildInto(target: string): Promise<void> {
+  const cache = path.dirname(target);
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  await removeAbandoned(cache);
+  const staging = await mkdtemp(path.join(cache, 'building-'));
+  try {
+    const root = await makeRoot(staging);
+    const done = path.join(staging, 'done');
+    await mkdir(done);
+    const boot = await readdir(path.join(root, 'boot'));
+    for (const [prefix, name] of [
+      ['vmlinuz-', 'vmlinuz'],
+      ['initrd.img-', 'initrd.img'],
+    ] as const)
+      await copyFile(path.join(root, 'boot', boot.find((file) => file.startsWith(prefix)) ?? prefix), path.join(done, name));
+    await makeDisk({ file: path.join(done, 'root.img'), from: root, mebibytes: ROOT_DISK_MIB });
+    await ignoreCodes(['ENOTEMPTY', 'EEXIST'], () => rename(done, target));
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+async function removeAbandoned(cache: string): Promise<void> {
+  for (const name of await readdir(cache)) {
+    const dir = path.join(cache, name);
+    const found = name.startsWith('building-') ? await ignoreCodes(['ENOENT'], () => stat(dir)) : undefined;
+    if (found !== undefined && Date.now() - found.mtimeMs > ABANDONED_MS) await rm(dir, { recursive: true, force: true });
+  }
+}
