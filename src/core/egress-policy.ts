@@ -34,6 +34,8 @@ export interface Route {
   readonly plainUpstream?: boolean;
   /** Private networks (CIDR) that the name may resolve into; none by default */
   readonly privateNetworks?: readonly string[];
+  /** Lets the bottle write to a forge past its gate; a person sets it, by the name of the host */
+  readonly forgeWrites?: boolean;
   /** ISO 8601; from then on the route is as good as absent */
   readonly expiresAt?: string;
 }
@@ -76,6 +78,8 @@ export interface EgressPolicy {
   readonly version: 1;
   readonly routes: readonly Route[];
   readonly blocks?: readonly HostBlock[];
+  /** Names of the hosts that the project's repository comes from: its gate is the only road to them for writing */
+  readonly gateHosts?: readonly string[];
   /** Name of the task, for the commands that refusals print */
   readonly task?: string;
 }

@@ -36,6 +36,7 @@ export {
   TerokError,
   type TerokErrorOptions,
 } from './errors.ts';
+export { isGateHost, uncheckedGateHosts } from './forge-hosts.ts';
 export { DEFAULT_GATE_RULES, DEFAULT_RULE_ACTIONS, type GateRules, type RuleAction, type RuleName } from './gate-rules.ts';
 export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';
 export {

@@ -38,8 +38,8 @@ export function composePolicy(
       origins[route.name] = origin;
     }
   }
-  const { task } = base.policy;
-  const whole = { version: 1, routes, ...(blocks.length === 0 ? {} : { blocks }), ...(task === undefined ? {} : { task }) };
+  const { blocks: _blocks, ...rest } = base.policy;
+  const whole = { ...rest, routes, ...(blocks.length === 0 ? {} : { blocks }) };
   return { policy: parseEgressPolicy(whole, 'the policy'), origins };
 }
 

@@ -2,8 +2,9 @@
 import path from 'node:path';
 import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '../agents/index.ts';
 import type { EffectiveSettings } from '../core/config/index.ts';
-import { type BottleSpec, type ResourceLimits, TerokError } from '../core/index.ts';
-import { resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
+import { type BottleSpec, type EgressPolicy, type ResourceLimits, TerokError, uncheckedGateHosts } from '../core/index.ts';
+import { parseEgressPolicy, resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
+import { remoteHosts } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import { Vault } from '../vault/index.ts';
 import type { RunRequest } from './api.ts';
@@ -87,9 +88,28 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
     limits: { ...settings.limits, ...definedLimits(request.limits) },
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,
-    egress: egress.policy,
+    egress: await withOneRoad(egress.policy, inputs.project),
   };
   return { spec, origins: egress.origins };
+}
+
+/** The policy with the hosts that the gate is the only road to; throws INVALID_ROUTE where a route would go past it unseen. */
+async function withOneRoad(merged: EgressPolicy, project: Project): Promise<EgressPolicy> {
+  const gateHosts = await remoteHosts(project.source);
+  const policy = parseEgressPolicy({ ...merged, ...(gateHosts.length === 0 ? {} : { gateHosts }) }, 'the policy of the task');
+  for (const route of policy.routes) {
+    const [host] = uncheckedGateHosts(policy, route);
+    if (host === undefined) continue;
+    throw new TerokError(
+      'INVALID_ROUTE',
+      `The route \`${route.name}\` passes \`${host}\` through unseen, and only the gate may write there.`,
+      {
+        context: { route: route.name, host },
+        hint: 'Use the mode `inspect`, which lets reading through, or set `forgeWrites: true` on that route.',
+      },
+    );
+  }
+  return policy;
 }
 
 /** Values of a request are meant as they are: a dollar sign in them refers to nothing. */

@@ -1,5 +1,5 @@
 /** The task layer's side of reviews: what a person sees of a task, decides about it, and where approved work goes. */
-import { canonicalJson, TerokError } from '../core/index.ts';
+import { TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
 import {
   type Approval,
@@ -14,6 +14,7 @@ import {
 } from '../projects/git/index.ts';
 import type { ApplyReport } from './api.ts';
 import type { TaskContext } from './context.ts';
+import { taskPolicy } from './egress-policy.ts';
 import { gateOf } from './repository.ts';
 import type { ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
 import { type TaskRecord, updateTask } from './task-record.ts';
@@ -79,10 +80,10 @@ function holds(approval: Approval, review: Review): boolean {
 }
 
 /** What the task ran under, without the tokens that change with every start. */
-async function policyOf({ paths }: TaskContext, { slug, image }: TaskRecord): Promise<unknown> {
-  const record = await readRecord(paths, slug);
-  const egress = JSON.parse(canonicalJson(record?.plan?.spec.egress ?? null)) as unknown;
-  return { image, egress: withoutPhantoms(egress) };
+async function policyOf(context: TaskContext, { slug, image }: TaskRecord): Promise<unknown> {
+  const record = await readRecord(context.paths, slug);
+  if (record?.plan === undefined) return { image };
+  return { image, egress: withoutPhantoms((await taskPolicy(context, slug)).policy) };
 }
 
 function withoutPhantoms(value: unknown): unknown {

@@ -20,6 +20,7 @@ export const egressPolicySchema = z.strictObject({
   version: z.literal(1).describe('Version of this format'),
   routes: z.array(routeSchema).max(MAX_ROUTES).describe('All that the bottle may reach; an empty list reaches nothing'),
   blocks: z.array(hostBlockSchema).max(MAX_BLOCKS).optional().describe('What stays shut, whatever the routes say'),
+  gateHosts: z.array(hostPattern).max(100).optional().describe('Hosts that the gate of the project is the only road to'),
   task: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,39}$/, 'is the name of a task')
@@ -29,13 +30,14 @@ export const egressPolicySchema = z.strictObject({
 
 /** Reads a policy from untrusted data; `sourceLabel` (a file or setting) starts each refusal. Throws INVALID_ROUTE. */
 export function parseEgressPolicy(value: unknown, sourceLabel: string): EgressPolicy {
-  const { routes: parsed, blocks, task } = parseWith(egressPolicySchema, value, sourceLabel);
+  const { routes: parsed, blocks, gateHosts, task } = parseWith(egressPolicySchema, value, sourceLabel);
   const routes = parsed.map(toPlain<Route>);
   assertNoConflict(routes, sourceLabel);
   return {
     version: 1,
     routes,
     ...(blocks === undefined ? {} : { blocks: blocks.map(toPlain<HostBlock>) }),
+    ...(gateHosts === undefined ? {} : { gateHosts }),
     ...(task === undefined ? {} : { task }),
   };
 }

@@ -71,6 +71,11 @@ const routeFields = {
     .describe('Private networks (CIDR) that the name may resolve into; none where absent'),
 };
 
+const forgeWrites = z
+  .boolean()
+  .optional()
+  .describe('Lets the bottle write to a forge past its git gate: push, API writes, SSH; only in your own configuration');
+
 /** A route of a policy: complete, with the phantom that its bottle presents. */
 export const routeSchema = z
   .strictObject({
@@ -79,6 +84,7 @@ export const routeSchema = z
     inject: injectionSchema.optional(),
     oauth: oauthAnswerSchema.optional(),
     dataLoss: dataLossSchema.optional(),
+    forgeWrites,
   })
   .superRefine(checkRoute);
 
@@ -91,6 +97,7 @@ export const configuredRouteSchema = z
     ...defaultPorts,
     inject: configuredInjectionSchema.optional(),
     dataLoss: dataLossSchema.optional(),
+    forgeWrites,
   })
   .superRefine(checkRoute);
 

@@ -6,6 +6,7 @@ export { ensureGate, looseTip, taskRef, taskRepository } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
 export { clearMessage, type RejectRequest, rejectTask } from './reject-task.ts';
+export { hostOfUrl, remoteHosts } from './remote-hosts.ts';
 export { type Review, type ReviewRequest, type ReviewSubject, reviewTask } from './review-task.ts';
 export { applyApproved, type TakeRequest, underApproval } from './take-task.ts';
 export { type TaskChanges, type TaskCommit, type TaskFile, taskChanges, taskDiff } from './task-changes.ts';

@@ -8,6 +8,7 @@ import { hostPatternCovers } from '../../core/host-name.ts';
 import { normalisePath, pathPrefixCovers, plainPath } from '../../core/request-path.ts';
 import { headersMeet, queryMeets } from './conditions.ts';
 import { grantHint, unblockHint } from './fix-command.ts';
+import { refuseForgeWrite, refuseUncheckedRoad } from './git-road.ts';
 import type { HeaderList } from './headers.ts';
 import type { Refusal, RefusalReason } from './refusal.ts';
 import { namesTenant } from './tenants.ts';
@@ -71,6 +72,8 @@ export function decideConnection(policy: EgressPolicy, { name, port }: EgressTar
   const deciding = inspected.length > 0 ? inspected : specific;
   const [first, ...rest] = [...deciding].sort((a, b) => Number(b.inject !== undefined) - Number(a.inject !== undefined));
   if (first === undefined) return deny('port-not-allowed', `no route allows port ${port} of \`${name}\``, hint);
+  const unchecked = refuseUncheckedRoad(policy, name, first);
+  if (unchecked !== undefined) return unchecked;
   return {
     allow: true,
     mode: first.mode,
@@ -99,7 +102,9 @@ export function decide(policy: EgressPolicy, request: EgressRequest, now: number
     if (passing.length === 0) return refuseRequest(policy, request, { reason, what: what(request), path: parsed.path, route: left[0] });
     left = passing;
   }
-  return { allow: true, route: left[0] ?? routes[0], managed, path: parsed.path, forwardTarget: parsed.target };
+  const route = left[0] ?? routes[0];
+  const write = refuseForgeWrite(policy, request, route);
+  return write ?? { allow: true, route, managed, path: parsed.path, forwardTarget: parsed.target };
 }
 
 interface Rule {

@@ -8,6 +8,7 @@ import type { AuditLog } from './audit-log.ts';
 import { withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
+import { refuseForgeQuestion } from './git-road.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import { injectCredential } from './inject.ts';
 import type { RequestHead } from './message.ts';
@@ -64,6 +65,10 @@ export async function planRequest(
   const decision = judgeRequest(context, head, target);
   if (!decision.allow) return decision;
   const { route } = decision;
+  const readBody = async (maxBytes: number): Promise<Buffer | undefined> =>
+    body === undefined ? Buffer.alloc(0) : await body.whole(maxBytes);
+  const write = await refuseForgeQuestion(context.policy(), { request: requestOf(head, target), route, readBody });
+  if (write !== undefined) return write;
   const upstreamSecure = secure && route.plainUpstream !== true;
   const plan = {
     target,

@@ -19,6 +19,7 @@ export const REFUSAL_STATUS = {
   'host-mismatch': 421,
   'tls-name-missing': 421,
   'framing-ambiguous': 400,
+  'gate-owned': 403,
   'upgrade-not-allowed': 403,
   'tunnel-not-allowed': 403,
   'needs-inspection': 403,
