@@ -82,16 +82,31 @@ function ambiguity(path: string): PathProblem | undefined {
     if (path.includes('%2E')) return 'encoded-dot';
     if (/%25[0-9A-Fa-f]{2}/.test(path)) return 'double-encoding';
     if (/%(?:[01][0-9A-F]|7F)/.test(path)) return 'bad-character';
+    if (!isUtf8(path)) return 'bad-escape';
     if (hidesDotSegment(path)) return 'encoded-dot';
   }
   return /;\.|;[^/]*\.\.|\/\.{1,2};/.test(path.replaceAll('%3B', ';').replaceAll('%2F', '/')) ? 'path-parameter-dot' : undefined;
 }
 
-/** An encoded slash is a separator for some servers: no segment may be a dot segment under either reading, nor empty. */
+/** Other bytes are read in several ways; some servers take an overlong form such as `%C0%AE` for a dot. */
+function isUtf8(path: string): boolean {
+  try {
+    decodeURIComponent(path);
+    return true;
+  } catch {
+    // URIError is the answer, not a fault
+    return false;
+  }
+}
+
+/**
+ * An encoded slash is a separator for some servers, and an encoded space at the end of a segment is nothing: no segment may be a dot
+ * segment under any of these readings, nor empty.
+ */
 function hidesDotSegment(path: string): boolean {
-  if (!path.includes('%2F')) return false;
-  const decoded = path.replaceAll('%2F', '/');
-  return decoded.includes('//') || decoded.split('/').some((segment) => segment === '.' || segment === '..');
+  if (!/%2[0F]/.test(path)) return false;
+  const decoded = path.replaceAll('%20', '').replaceAll('%2F', '/');
+  return (path.includes('%2F') && decoded.includes('//')) || decoded.split('/').some((segment) => segment === '.' || segment === '..');
 }
 
 function canonicalEscapes(path: string): string {

@@ -21,18 +21,23 @@ export class Programs {
     this.#bench = bench;
   }
 
-  async inside<T>(bottle: RedBottle, name: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<T> {
+  async inside<T>(bottle: RedBottle, name: string, input: unknown): Promise<T> {
+    return await this.insideWith([], bottle, name, input);
+  }
+
+  /** As `inside`, with a program before it, for example `env -i` */
+  async insideWith<T>(launcher: readonly string[], bottle: RedBottle, name: string, input: unknown): Promise<T> {
     const armed = this.#armed.get(bottle.slug) ?? arm(bottle);
     this.#armed.set(bottle.slug, armed);
     await armed;
-    const argv = [INSIDE.node, `${INSIDE.programs}/${name}${EXTENSION}`];
-    const { code, stdout, stderr } = await bottle.run(argv, { input: JSON.stringify(input), env: { ...QUIET, ...env }, timeoutMs: 60_000 });
+    const argv = [...launcher, INSIDE.node, `${INSIDE.programs}/${name}${EXTENSION}`];
+    const { code, stdout, stderr } = await bottle.run(argv, { input: JSON.stringify(input), env: QUIET, timeoutMs: 60_000 });
     return parse(name, 'in the bottle', { code, stdout, stderr });
   }
 
   /** The control: where no seal is. Trusts the targets as the bottle trusts its gateway. */
-  async outside<T>(name: string, input: unknown): Promise<T> {
-    const { exitCode, stdout, stderr } = await run([process.execPath, path.join(PROGRAMS, `${name}${EXTENSION}`)], {
+  async outside<T>(name: string, input: unknown, launcher: readonly string[] = []): Promise<T> {
+    const { exitCode, stdout, stderr } = await run([...launcher, process.execPath, path.join(PROGRAMS, `${name}${EXTENSION}`)], {
       input: JSON.stringify(input),
       env: { ...QUIET, PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: this.#bench.targetCa.certificateFile },
       timeoutMs: 60_000,
@@ -40,7 +45,16 @@ export class Programs {
     });
     return parse(name, 'outside of it', { code: exitCode ?? -1, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') });
   }
+
+  /** The control of attacks on the seal; undefined where this user cannot make a network namespace. */
+  async inEmptyNetwork<T>(name: string, input: unknown): Promise<T | undefined> {
+    const { exitCode } = await run([...EMPTY_NETWORK, 'true']);
+    return exitCode === 0 ? await this.outside(name, input, EMPTY_NETWORK) : undefined;
+  }
 }
+
+/** As root or not, a network namespace that is empty but for its loopback */
+const EMPTY_NETWORK = ['unshare', ...(process.getuid?.() === 0 ? [] : ['--user', '--map-root-user']), '--net', '--'] as const;
 
 const QUIET = { NODE_NO_WARNINGS: '1' } as const;
 

@@ -14,7 +14,7 @@ export interface SeenRequest {
 
 type Handler = (request: IncomingMessage, response: ServerResponse, body: Buffer) => void;
 
-const GREETING = 'target reached\n';
+export const GREETING = 'target reached\n';
 
 /** A server of the outside world, on the loopback: HTTP and HTTPS (HTTP/1.1 and 2), which keeps everything that reaches it. */
 export class Target {
@@ -28,6 +28,8 @@ export class Target {
   /** Answers requests; replaced by rows that need another answer */
   handler: Handler = greet;
   onUpgrade: (request: IncomingMessage, socket: Duplex) => void = (_request, socket) => socket.destroy();
+  /** Tunnels that were asked for, for example `other.test:443` */
+  readonly tunnels: string[] = [];
 
   private constructor(name: string, servers: Listening) {
     this.name = name;
@@ -62,6 +64,7 @@ export class Target {
   reset(): void {
     this.#seen.length = 0;
     this.#connections = 0;
+    this.tunnels.length = 0;
     this.handler = greet;
     this.onUpgrade = (_request, socket) => socket.destroy();
   }
@@ -74,6 +77,10 @@ export class Target {
     });
     const emitter: NodeJS.EventEmitter = server;
     emitter.on('request', (request: IncomingMessage, response: ServerResponse) => this.#take(request, response));
+    emitter.on('connect', (request: IncomingMessage, socket: Duplex) => {
+      this.tunnels.push(request.url ?? '');
+      socket.end('HTTP/1.1 200 Connection established\r\n\r\n');
+    });
     emitter.on('upgrade', (request: IncomingMessage, socket: Duplex) => {
       this.#note(request, Buffer.alloc(0));
       this.onUpgrade(request, socket);

@@ -1,6 +1,6 @@
 /** Names and packets that would leave a bottle beside its gateway. */
 import dnsPacket, { type RecordType } from 'dns-packet';
-import type { Step } from '../../programs/probe.ts';
+import type { Step } from '../../programs/steps.ts';
 import type { Row } from '../../row.ts';
 import type { EgressBench } from '../egress-bench.ts';
 
