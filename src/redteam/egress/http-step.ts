@@ -13,6 +13,8 @@ export interface HttpTry {
   readonly path?: string;
   readonly host?: string;
   readonly serverName?: string;
+  /** For a server whose certificate the bottle does not trust, in `passthrough` */
+  readonly anyCertificate?: boolean;
   readonly headers?: readonly string[];
   readonly body?: string;
   /** In the place of everything that the fields above say */
@@ -22,11 +24,11 @@ export interface HttpTry {
 const PROXY = { host: '198.18.0.1', port: 3128 } as const;
 
 export function httpStep(target: Pick<Target, 'name' | 'plainPort' | 'securePort'>, wanted: HttpTry = {}): Step {
-  const { way = 'transparent', secure = true, serverName = target.name } = wanted;
+  const { way = 'transparent', secure = true, serverName = target.name, anyCertificate = false } = wanted;
   const port = secure ? target.securePort : target.plainPort;
   const authority = `${target.name}:${port}`;
   const send = wanted.raw ?? requestText(way === 'absolute' ? `http://${authority}` : '', authority, wanted);
-  const common = { kind: 'tcp', send, ...(secure ? { tls: { serverName } } : {}) } as const;
+  const common = { kind: 'tcp', send, ...(secure ? { tls: { serverName, anyCertificate } } : {}) } as const;
   switch (way) {
     case 'outside':
       return { ...common, host: '127.0.0.1', port };
