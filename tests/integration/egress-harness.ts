@@ -101,6 +101,7 @@ export class Rig implements AsyncDisposable {
       ca: this.ca,
       audit: openAuditLog(this.auditFile),
       upstreamCaPem: this.upstreamCa.certificatePem,
+      budgetFile: path.join(this.dir, 'budgets.json'),
       readSecret: (name) => this.readSecret(name),
       resolveName: async (name) => this.addresses.get(name) ?? ['127.0.0.1'],
     });

@@ -7,12 +7,13 @@ import type { Socket } from 'node:net';
 import type { BottleCa } from '../../core/certificate.ts';
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import type { AuditLog } from './audit-log.ts';
+import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { nestedTunnel } from './message.ts';
-import { passThrough } from './passthrough.ts';
+import { type PassThroughOptions, passThrough } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
@@ -28,6 +29,8 @@ export interface EgressOptions {
   readonly audit: AuditLog;
   /** PEM of CAs trusted for upstreams beside those of the host */
   readonly upstreamCaPem?: string;
+  /** Where totals of budgets lie, so that a restart does not forget them; in memory alone where absent */
+  readonly budgetFile?: string;
   /** Addresses of a name; the host's resolver where absent */
   readonly resolveName?: ResolveName;
 }
@@ -75,11 +78,13 @@ class BottleEgress implements Egress {
   readonly #connections = new Connections();
   readonly #secrets: SecretCache;
   readonly #matchers = new MatcherCache();
+  readonly #budgets: Budgets;
   #policy: EgressPolicy;
 
   constructor(options: EgressOptions) {
     this.#policy = options.policy;
     this.#audit = options.audit;
+    this.#budgets = new Budgets(options.budgetFile);
     this.#refusals = new Refusals(options.audit);
     this.#secrets = new SecretCache(options.readSecret);
     this.#upstreams = new Upstreams(options);
@@ -88,6 +93,7 @@ class BottleEgress implements Egress {
       audit: options.audit,
       readSecret: (name: string) => this.#secrets.read(name),
       matchers: this.#matchers,
+      budgets: this.#budgets,
     };
     const requests = new Requests({ context, upstreams: this.#upstreams, connections: this.#connections, refusals: this.#refusals });
     const shared: Pick<FrontHandlers, 'onRequest' | 'onUpgrade' | 'onClientError'> = {
@@ -134,6 +140,7 @@ class BottleEgress implements Egress {
   async close(): Promise<void> {
     this.#connections.destroyAll();
     await this.#upstreams.close();
+    this.#budgets.close();
   }
 
   #admit(socket: Socket, target: EgressTarget | undefined): boolean {
@@ -183,6 +190,11 @@ class BottleEgress implements Egress {
       this.#refusals.answerTlsName(socket, target, undefined);
       return;
     }
+    const spent = this.#budgets.admit(route);
+    if (spent !== undefined) {
+      this.#reset(socket, target, spent);
+      return;
+    }
     const what = { decision: 'allow', host: target.name, port: target.port, route: route.name } as const;
     const of = this.#audit.record({ kind: 'connection', ...what });
     socket.once('close', () => {
@@ -192,12 +204,24 @@ class BottleEgress implements Egress {
     try {
       await passThrough(socket, target, first, {
         dial: () => this.#upstreams.dial(target, route.privateNetworks ?? []),
+        ...this.#metered(route, target),
         onTlsName: (serverName) => this.#refusals.answerTlsName(socket, target, serverName),
       });
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;
       this.#reset(socket, target, deny(error.reason, error.message, ''));
     }
+  }
+
+  /** A connection whose budget is spent is ended where it is, and recorded. */
+  #metered(route: Route, target: EgressTarget): Pick<PassThroughOptions, 'count'> {
+    const meter = this.#budgets.meter(route);
+    if (meter === undefined) return {};
+    const noted = (refusal: Denied | undefined): Denied | undefined => {
+      if (refusal !== undefined) this.#refusals.record(target, refusal);
+      return refusal;
+    };
+    return { count: { up: (bytes) => noted(meter.up(bytes)), down: (bytes) => noted(meter.down(bytes)) } };
   }
 
   #reset(socket: Socket, target: EgressTarget, refusal: Denied): void {

@@ -5,6 +5,7 @@
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { Budgets, RouteMeter } from './budgets.ts';
 import { withoutCredentials } from './credentials.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
@@ -28,6 +29,8 @@ export interface ForwardPlan {
   readonly requestTarget: string;
   readonly headers: HeaderList;
   readonly route: Route;
+  /** Counts the bytes of the exchange where its route limits them */
+  readonly meter?: RouteMeter;
   /** Answers in the place of the server */
   readonly local?: Transport;
   /** Finds the values that must not come back; undefined where none was added */
@@ -42,6 +45,7 @@ export interface ExchangeContext {
   readonly audit: AuditLog;
   readonly readSecret: (name: string) => Promise<string>;
   readonly matchers: MatcherCache;
+  readonly budgets: Budgets;
 }
 
 /** What a decision looks at. */
@@ -92,6 +96,15 @@ export async function planRequest(
   const injected = await injectCredential(context, { head, host: host[1], bare, body }, route.inject);
   if ('reason' in injected) return injected;
   return { ...plan, ...injected, headers: [host, ...injected.headers] };
+}
+
+/** Counts a request that would be sent, with the bytes of its head, unless the budget of its route is spent. */
+export function chargeRequest({ budgets }: ExchangeContext, planned: ForwardPlan): ForwardPlan | Denied {
+  const meter = budgets.meter(planned.route);
+  const head = planned.headers.reduce((sum, [name, value]) => sum + name.length + value.length, planned.requestTarget.length);
+  const refusal = budgets.admit(planned.route) ?? meter?.up(head);
+  if (refusal !== undefined) return refusal;
+  return meter === undefined ? planned : { ...planned, meter };
 }
 
 /** The decision once it is recorded; one that cannot be recorded is a refusal. */

@@ -4,12 +4,16 @@
  * uses `inspect`. Fail-safe direction: TLS for another name, or without a name, is never joined.
  */
 import type { Socket } from 'node:net';
+import type { RouteMeter } from './budgets.ts';
 import type { EgressTarget } from './decide.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
-import { splice } from './splice.ts';
+import { type SpliceFilters, splice } from './splice.ts';
+import { MeterStage, transformOf } from './stages.ts';
 
 export interface PassThroughOptions {
   readonly dial: () => Promise<Socket>;
+  /** Counts the bytes where the route limits them */
+  readonly count?: RouteMeter;
   /** The client began TLS for another name after the server had greeted */
   readonly onTlsName: (serverName: string | undefined) => void;
 }
@@ -22,7 +26,7 @@ export async function passThrough(
   client: Socket,
   target: EgressTarget,
   first: FirstBytes,
-  { dial, onTlsName }: PassThroughOptions,
+  { dial, onTlsName, count }: PassThroughOptions,
 ): Promise<void> {
   const upstream = await dial();
   if (client.destroyed) {
@@ -30,11 +34,14 @@ export async function passThrough(
     return;
   }
   if (first.kind !== 'silent') {
-    splice(client, upstream);
+    splice(client, upstream, counting(count));
     return;
   }
   upstream.on('error', () => client.destroy());
-  const greet = (chunk: Buffer): void => void client.write(chunk);
+  const greet = (chunk: Buffer): void => {
+    if (count?.down(chunk.length) === undefined) client.write(chunk);
+    else upstream.destroy();
+  };
   upstream.on('data', greet).once('close', () => client.destroySoon());
   const spoken = await peekFirstBytes(client, CLIENT_SILENCE_MS);
   upstream.pause().off('data', greet);
@@ -43,5 +50,9 @@ export async function passThrough(
   else if (isOther || spoken.kind === 'invalid') {
     upstream.destroy();
     onTlsName(spoken.kind === 'hello' ? spoken.serverName : undefined);
-  } else splice(client, upstream);
+  } else splice(client, upstream, counting(count));
+}
+
+function counting(count: RouteMeter | undefined): SpliceFilters {
+  return count === undefined ? {} : { up: transformOf([new MeterStage(count.up)]), down: transformOf([new MeterStage(count.down)]) };
 }

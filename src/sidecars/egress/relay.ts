@@ -11,7 +11,8 @@ import type { ForwardPlan } from './exchange.ts';
 import type { FrontRequest, FrontResponse } from './front.ts';
 import { returnedHeaders } from './headers.ts';
 import { REFUSAL_STATUS, refusalBody, refusalHeaders } from './refusal.ts';
-import { endThrough, pushThrough, type ResponseStage, StageRefusal, textThrough } from './stages.ts';
+import { areSearched, endThrough, pushThrough, type ResponseStage, StageRefusal, textThrough } from './stages.ts';
+import { streamRefusal } from './streaming.ts';
 import { UpstreamError } from './upstream.ts';
 
 /** What carries a request to its server and the answer back. */
@@ -126,11 +127,13 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   #start(status: number, headers: IncomingHttpHeaders, statusMessage: string): void {
     const encoding = headers['content-encoding'];
-    if (this.#stages.length > 0 && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    if (areSearched(this.#stages) && encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       const message = 'the server encoded its answer, so it cannot be searched for the credential';
       const refusal = deny('response-unscannable', message, 'Ask for the answer without compression.');
       throw new StageRefusal({ ...refusal, detail: `content-encoding ${encoding.slice(0, 40)}` });
     }
+    const refusal = streamRefusal(this.#options.plan.route, headers['content-type']);
+    if (refusal !== undefined) throw new StageRefusal(refusal);
     const flat = returnedHeaders(headers, (value) => textThrough(this.#stages, value));
     const phrase = textThrough(this.#stages, statusMessage);
     this.#started = true;

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
-import { type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
+import { chargeRequest, type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
@@ -126,7 +126,8 @@ export class Requests {
       const policy = context.policy();
       const planned = await planRequest(context, head, origin, body);
       const transport = 'reason' in planned ? undefined : (planned.local ?? (await upstreams.pool(origin.target, planned.upstream)));
-      const plan = await recordDecision(context, head, origin.target, planned);
+      const charged = 'reason' in planned ? planned : chargeRequest(context, planned);
+      const plan = await recordDecision(context, head, origin.target, charged);
       if ('reason' in plan) return plan;
       if (transport !== undefined && policy === context.policy()) return { plan, transport };
     }

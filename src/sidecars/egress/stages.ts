@@ -13,6 +13,8 @@ export interface BodyStage {
   push(chunk: Buffer): Buffer;
   /** Gives what was held back; may throw a `StageRefusal` */
   end(): Buffer;
+  /** Does not look at what the bytes say, so that they may be encoded */
+  readonly countsOnly?: true;
 }
 
 /** A stage of the answer sees its header values, reason phrase and trailers as well. */
@@ -40,7 +42,16 @@ const NOTHING = Buffer.alloc(0);
 
 /** What looks at the bodies of this exchange; the place where further stages are added. */
 export function createStages(plan: ForwardPlan): Stages {
-  return { request: [], response: plan.scrub === undefined ? [] : [new Scrubber(plan.scrub)] };
+  const { meter, scrub } = plan;
+  return {
+    request: meter === undefined ? [] : [new MeterStage(meter.up)],
+    response: [...(meter === undefined ? [] : [new MeterStage(meter.down)]), ...(scrub === undefined ? [] : [new Scrubber(scrub)])],
+  };
+}
+
+/** Does any stage have to read the bytes? */
+export function areSearched(stages: readonly BodyStage[]): boolean {
+  return stages.some(({ countsOnly }) => countsOnly !== true);
 }
 
 /** Passes a chunk through all stages. */
@@ -87,5 +98,29 @@ function attempt(work: () => Buffer, done: (error: Error | null, bytes?: Buffer)
     done(null, work());
   } catch (error) {
     done(error instanceof Error ? error : new Error(String(error)));
+  }
+}
+
+/** Counts the bytes of one direction and lets them pass unread while the budget lasts. */
+export class MeterStage implements ResponseStage {
+  readonly countsOnly = true;
+  readonly #count: (bytes: number) => Denied | undefined;
+
+  constructor(count: (bytes: number) => Denied | undefined) {
+    this.#count = count;
+  }
+
+  push(chunk: Buffer): Buffer {
+    const refusal = this.#count(chunk.length);
+    if (refusal !== undefined) throw new StageRefusal(refusal);
+    return chunk;
+  }
+
+  end(): Buffer {
+    return NOTHING;
+  }
+
+  text(value: string): string {
+    return value;
   }
 }

@@ -7,7 +7,7 @@ import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Transport } from './relay.ts';
 import { type SpliceFilters, splice } from './splice.ts';
-import { createStages, type ResponseStage, type Stages, textThrough, transformOf } from './stages.ts';
+import { areSearched, createStages, type ResponseStage, type Stages, textThrough, transformOf } from './stages.ts';
 import { UpstreamError } from './upstream.ts';
 
 export interface UpgradeOptions {
@@ -19,7 +19,7 @@ export interface UpgradeOptions {
 /** Asks the upstream for a WebSocket and joins both ends; `head` is what the client sent after its request. */
 export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, onFailure }: UpgradeOptions): void {
   const stages = createStages(plan);
-  const isSearched = stages.request.length + stages.response.length > 0;
+  const isSearched = areSearched([...stages.request, ...stages.response]);
   // Compressed frames could carry the credential unseen
   const headers = !isSearched ? plan.headers : plan.headers.filter(([name]) => name !== 'sec-websocket-extensions');
   let settled = false;

@@ -28,6 +28,7 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ca,
     readSecret: vault.read,
     audit,
+    budgetFile: files.budgets,
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });

@@ -10,6 +10,8 @@ export interface NetworkDirs {
 export interface NetworkFiles {
   readonly plan: string;
   readonly audit: string;
+  /** Totals of the budgets of routes */
+  readonly budgets: string;
   /** Directory of the records below; removed when the network is closed */
   readonly dir: string;
   readonly lock: string;
@@ -30,6 +32,7 @@ export function networkFiles({ stateDir, runtimeDir }: NetworkDirs): NetworkFile
   return {
     plan: path.join(stateDir, 'gateway.json'),
     audit: path.join(stateDir, 'audit.jsonl'),
+    budgets: path.join(stateDir, 'egress-budgets.json'),
     dir,
     lock: path.join(stateDir, 'network.lock'),
     holder: path.join(dir, 'holder.json'),
