@@ -30,7 +30,8 @@ export async function askApproval(
   throw new TerokError('CANCELLED', 'You did not agree; nothing was changed.', { hint: hintFor(review) });
 }
 
-async function confirmOn(input: NodeJS.ReadStream, output: NodeJS.WriteStream, message: string): Promise<boolean> {
+/** A yes or no on the terminal; anything but yes is no. */
+export async function confirmOn(input: NodeJS.ReadStream, output: NodeJS.WriteStream, message: string): Promise<boolean> {
   const { confirm, isCancel } = await import('@clack/prompts');
   const answer = await confirm({ message, initialValue: false, input, output });
   return !isCancel(answer) && answer === true;

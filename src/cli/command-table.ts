@@ -111,12 +111,20 @@ export const COMMANDS = {
     summary: 'Copy files into or out of a bottle',
     details: [
       'One of SOURCE and TARGET is `TASK:/path`. Out of a bottle come files and directories only; links, devices and sockets are listed and left.',
+      'Files that would run on this machine when they are opened, built or entered (settings of editors and agents, hooks, scripts, build files, programs) are listed first. On a terminal you are asked; a script accepts them by path.',
     ],
     arguments: {
       source: { kind: 'required', completes: 'file', description: 'Path here, or `TASK:/path`' },
       target: { kind: 'required', completes: 'file', description: 'Path here, which must not exist yet, or `TASK:/path`' },
     },
-    options: { json },
+    options: {
+      accept: {
+        kind: 'list',
+        placeholder: 'PATH',
+        description: 'Let files run that land at this path or below it, relative to TARGET; `.` for all',
+      },
+      json,
+    },
     examples: [['terok cp shop:/work/shop/report.html ./report.html', 'take one file out']],
   },
   logs: {

@@ -65,6 +65,15 @@ export interface CopyOutOptions {
   readonly maxBytes?: number;
   /** Refuses more entries than this in all; 200 000 by default */
   readonly maxEntries?: number;
+  /** Told of every file before the copy gets its name; where it throws, nothing of the copy stays */
+  readonly beforePublish?: (files: readonly CopiedFile[]) => Promise<void>;
+}
+
+/** One regular file of a copy. */
+export interface CopiedFile {
+  /** Relative to the destination, empty for the destination itself; untrusted text */
+  readonly path: string;
+  readonly executable: boolean;
 }
 
 /** What was copied, paths relative to the destination. */

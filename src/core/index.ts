@@ -7,6 +7,7 @@ export type {
   BottleStatus,
   BottleUser,
   BufferedExecOptions,
+  CopiedFile,
   CopyInOptions,
   CopyOutOptions,
   CopyReport,

@@ -5,7 +5,7 @@ import { link, lstat, mkdir, mkdtemp, rename, rm, rmdir, unlink } from 'node:fs/
 import path from 'node:path';
 import { type CopyOutOptions, type CopyReport, ignoreCodes, systemCodeOf, TerokError } from '../core/index.ts';
 import { assertBottlePath, type CommandRunner, copyFailure, readTail } from './copy-common.ts';
-import { explainWriteError, extract } from './extract.ts';
+import { type Extracted, explainWriteError, extract } from './extract.ts';
 
 export interface CopyOutRequest {
   readonly source: string;
@@ -29,7 +29,8 @@ export async function copyOut(channel: CommandRunner, { source, target, options 
   await assertAbsent(destination);
   const staging = await makeStaging(destination);
   try {
-    const report = await receive(channel, { source, staging, options });
+    const { list, ...report } = await receive(channel, { source, staging, options });
+    await options.beforePublish?.(list);
     await publish(path.join(staging, 'copy'), destination, report);
     return report;
   } catch (error) {
@@ -61,7 +62,7 @@ interface Receipt {
   readonly options: CopyOutOptions;
 }
 
-async function receive(channel: CommandRunner, { source, staging, options }: Receipt): Promise<CopyReport> {
+async function receive(channel: CommandRunner, { source, staging, options }: Receipt): Promise<Extracted> {
   const { signal, maxBytes = DEFAULT_MAX_BYTES, maxEntries = DEFAULT_MAX_ENTRIES } = options;
   const place = path.posix.resolve(source);
   const base = path.posix.basename(place);

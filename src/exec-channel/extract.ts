@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { chmod, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
-import { type CopyReport, systemCodeOf, TerokError } from '../core/index.ts';
+import { type CopiedFile, type CopyReport, systemCodeOf, TerokError } from '../core/index.ts';
 import { MAX_REFUSED } from './copy-common.ts';
 import { readTar, refused, type TarEntry } from './tar-reader.ts';
 
@@ -23,13 +23,19 @@ const MAX_COMPONENT_BYTES = 255;
 const MAX_PATH_BYTES = 4_096;
 const REPLACEMENT = '\ufffd';
 
-export async function extract(source: AsyncIterable<Buffer>, options: ExtractOptions): Promise<CopyReport> {
+/** What was made, with every file of it */
+export interface Extracted extends CopyReport {
+  readonly list: readonly CopiedFile[];
+}
+
+export async function extract(source: AsyncIterable<Buffer>, options: ExtractOptions): Promise<Extracted> {
   const state = {
     entries: 0,
     files: 0,
     bytes: 0,
     refused: [] as { path: string; reason: string }[],
     directories: new Map<string, number>(),
+    list: [] as CopiedFile[],
   };
   for await (const entry of readTar(source)) {
     if (++state.entries > options.maxEntries) throw refused(`it has more than ${options.maxEntries} entries`);
@@ -43,12 +49,13 @@ export async function extract(source: AsyncIterable<Buffer>, options: ExtractOpt
       state.directories.set(path.join(options.target, relative), entry.mode);
     } else {
       await writeEntry(path.join(options.target, relative), entry);
+      state.list.push({ path: relative, executable: (entry.mode & 0o111) !== 0 });
       state.files++;
       state.bytes += entry.size;
     }
   }
   for (const [directory, mode] of [...state.directories].reverse()) await chmod(directory, (mode & 0o777) | 0o700);
-  return { files: state.files, bytes: state.bytes, refused: state.refused };
+  return { files: state.files, bytes: state.bytes, refused: state.refused, list: state.list };
 }
 
 /** The path below the base entry, empty for the base itself. */

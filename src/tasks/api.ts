@@ -12,6 +12,7 @@ import type {
   Route,
   TerminalSize,
 } from '../core/index.ts';
+import type { ReEntry } from '../review/index.ts';
 import type { EgressApi } from './egress-api.ts';
 import type { ReviewChoice, Reviews } from './reviews-api.ts';
 
@@ -119,7 +120,13 @@ export interface TaskStatus extends TaskSummary {
 
 export type CopyRequest = { readonly slug: string; readonly signal?: AbortSignal } & (
   | { readonly direction: 'in'; readonly hostPath: string; readonly bottlePath: string }
-  | { readonly direction: 'out'; readonly bottlePath: string; readonly hostPath: string }
+  | {
+      readonly direction: 'out';
+      readonly bottlePath: string;
+      readonly hostPath: string;
+      /** Says whether files that would run on this machine may land; where absent, none may */
+      readonly accept?: (files: readonly ReEntry[]) => Promise<boolean>;
+    }
 );
 
 export interface ImageSummary {

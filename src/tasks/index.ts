@@ -1,3 +1,4 @@
+export type { ReEntry } from '../review/index.ts';
 export type {
   AgentSummary,
   ApplyReport,

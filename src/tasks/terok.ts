@@ -24,6 +24,7 @@ import { chooseBackend, loadSettings } from './effective-settings.ts';
 import { createEgressApi } from './egress.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
+import { checkReEntry } from './re-entry.ts';
 import { type Repair, recover, removeOrphans } from './recover.ts';
 import { diffWork } from './repository.ts';
 import { applyWork, createReviews } from './reviews.ts';
@@ -89,7 +90,10 @@ class LocalTerok implements Terok {
     const call = request.signal === undefined ? {} : { signal: request.signal };
     return request.direction === 'in'
       ? await bottle.copyIn(request.hostPath, request.bottlePath, call)
-      : await bottle.copyOut(request.bottlePath, request.hostPath, call);
+      : await bottle.copyOut(request.bottlePath, request.hostPath, {
+          ...call,
+          beforePublish: checkReEntry(request.hostPath, request.accept),
+        });
   }
 
   async logs(text: string, options: { readonly follow?: boolean; readonly signal?: AbortSignal } = {}): ReturnType<Terok['logs']> {

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { applyApproved, approve, listDecisions, type Review, rejectTask, reviewTask, taskRef } from '../../src/projects/git/index.ts';
@@ -203,14 +203,20 @@ describe('an approval', () => {
 describe('a rejection', () => {
   test('reaches the agent as a note that it can fetch', async () => {
     await using lab = await GitLab.create();
-    const { clone, gate, repository } = await start(lab);
+    const { clone, gate } = await start(lab);
     const tip = await push(lab, clone, { 'a.txt': 'a\n' });
     await rejectTask({ gate, slug: 'shop', message: 'Use the price list.\nNot \u001b[31mthis\u202e.' });
     await mustGit(clone, ['fetch', '--quiet', 'origin', 'refs/notes/review:refs/notes/review']);
     expect(await mustGit(clone, ['notes', '--ref=review', 'show', tip])).toBe(
       'Not taken: Use the price list.\nNot \\u{1b}[31mthis\\u{202e}.',
     );
-    expect(await readFile(path.join(repository, 'terok-message'), 'utf8')).toContain('was not taken: Use the price list.');
+    await lab.commit(clone, { 'b.txt': 'b\n' }, 'Again');
+    const next = await gitIn(clone, ['push']);
+    expect(next.stderr).toMatch(/^remote: terok: [0-9a-f]{12} was not taken: Use the price list\.\s*$/m);
+    expect(next.stderr).not.toContain('\u001b');
+    await lab.commit(clone, { 'c.txt': 'c\n' }, 'And again');
+    expect((await gitIn(clone, ['push'])).stderr).not.toContain('price list');
+    expect((await gitIn(clone, ['push', 'origin', 'HEAD:refs/notes/review'])).code).not.toBe(0);
     expect(await listDecisions(gate, 'shop')).toMatchObject([{ kind: 'rejection', new: tip }]);
   });
 });

@@ -5,7 +5,15 @@
 import { constants, type Stats } from 'node:fs';
 import { chmod, lstat, mkdir, open, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
-import { type CopyInOptions, type CopyOutOptions, type CopyReport, ignoreCodes, systemCodeOf, TerokError } from '../../core/index.ts';
+import {
+  type CopiedFile,
+  type CopyInOptions,
+  type CopyOutOptions,
+  type CopyReport,
+  ignoreCodes,
+  systemCodeOf,
+  TerokError,
+} from '../../core/index.ts';
 import { resolveInRoot } from './bottle-path.ts';
 
 const DEFAULT_MAX_BYTES = 2 * 1024 ** 3;
@@ -24,6 +32,8 @@ interface Copy {
   readonly maxEntries: number;
   readonly signal: AbortSignal | undefined;
   readonly refused: { path: string; reason: string }[];
+  readonly list: CopiedFile[];
+  readonly beforePublish?: CopyOutOptions['beforePublish'] | undefined;
   files: number;
   bytes: number;
   entries: number;
@@ -41,11 +51,13 @@ export async function copyIntoBottle(root: string, { source, target, options }: 
 
 export async function copyOutOfBottle(root: string, { source, target, options }: CopyRequest<CopyOutOptions>): Promise<CopyReport> {
   const { maxBytes = DEFAULT_MAX_BYTES, maxEntries = DEFAULT_MAX_ENTRIES } = options;
-  return await copyAll(await resolveInRoot(root, source), target, { ...counters(options.signal), links: 'refuse', maxBytes, maxEntries });
+  const { beforePublish } = options;
+  const copy = { ...counters(options.signal), links: 'refuse', maxBytes, maxEntries, beforePublish } as const;
+  return await copyAll(await resolveInRoot(root, source), target, copy);
 }
 
-function counters(signal: AbortSignal | undefined): Pick<Copy, 'signal' | 'refused' | 'files' | 'bytes' | 'entries'> {
-  return { signal, refused: [], files: 0, bytes: 0, entries: 0 };
+function counters(signal: AbortSignal | undefined): Pick<Copy, 'signal' | 'refused' | 'list' | 'files' | 'bytes' | 'entries'> {
+  return { signal, refused: [], list: [], files: 0, bytes: 0, entries: 0 };
 }
 
 async function copyAll(source: string, target: string, copy: Copy): Promise<CopyReport> {
@@ -58,6 +70,7 @@ async function copyAll(source: string, target: string, copy: Copy): Promise<Copy
   }
   try {
     await copyEntry(source, target, info, copy);
+    await copy.beforePublish?.(copy.list.map((file) => ({ ...file, path: path.relative(target, file.path) })));
     return { files: copy.files, bytes: copy.bytes, refused: copy.refused };
   } catch (error) {
     await rm(target, { recursive: true, force: true });
@@ -93,7 +106,9 @@ async function copyFile(source: string, target: string, copy: Copy): Promise<voi
     if (copy.bytes > copy.maxBytes) throw new TerokError('COPY_REFUSED', `The copy has more than ${copy.maxBytes} bytes.`);
     await output.writeFile(chunk.subarray(0, bytesRead));
   }
-  await output.chmod((await input.stat()).mode & 0o777);
+  const mode = (await input.stat()).mode & 0o777;
+  await output.chmod(mode);
+  copy.list.push({ path: target, executable: (mode & 0o111) !== 0 });
   copy.files += 1;
 }
 

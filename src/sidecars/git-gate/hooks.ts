@@ -10,7 +10,12 @@ import path from 'node:path';
 import { ignoreCodes, systemCodeOf } from '../../core/errors.ts';
 import { LIMITS } from './limits.ts';
 
+/** First the word of the person who did not take the last push, which is left for it in the repository. */
 const PRE_RECEIVE = `#!/bin/sh
+if [ -f terok-message ]; then
+  sed 's/^/terok: /' terok-message >&2
+  rm -f terok-message
+fi
 refused=0
 lines=
 while read -r old new ref; do

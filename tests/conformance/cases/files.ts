@@ -50,6 +50,32 @@ export const fileCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'F30c',
+    title: 'the caller sees every file of a copy out before it has its name, and can refuse the whole of it',
+    run: async ({ bottle, scratch, atEnd }) => {
+      const host = await hostDirectory(atEnd);
+      await shOutput(
+        bottle,
+        'mkdir -p "$0/tree/.vscode" && echo x > "$0/tree/.vscode/tasks.json" && echo y > "$0/tree/run" && chmod 755 "$0/tree/run"',
+        [scratch],
+      );
+      const seen: unknown[] = [];
+      const refuse = async (files: readonly unknown[]): Promise<void> => {
+        seen.push(...files);
+        throw new Error('not this');
+      };
+      await expect(bottle.copyOut(`${scratch}/tree`, path.join(host, 'out'), { beforePublish: refuse })).rejects.toThrow('not this');
+      expect(seen).toHaveLength(2);
+      expect(seen).toEqual(
+        expect.arrayContaining([
+          { path: '.vscode/tasks.json', executable: false },
+          { path: 'run', executable: true },
+        ]),
+      );
+      expect(await readdir(host)).toEqual([]);
+    },
+  },
+  {
     id: 'F31',
     title: 'modes are kept, and copies belong to the user that was named',
     run: async ({ bottle, scratch, atEnd, under }) => {
