@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
+import { cutResponse } from './cut-response.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import type { FrontRequest, FrontResponse } from './front.ts';
@@ -42,7 +43,7 @@ export function dispatchRequest(transport: Transport, plan: ForwardPlan, body: R
 /** Answers a refused request; the connection goes on where its framing is certain. */
 export function answerRefusal(request: FrontRequest, response: FrontResponse, refusal: Denied): void {
   if (response.headersSent || response.destroyed) {
-    response.destroy();
+    cutResponse(response);
     return;
   }
   const body = refusalBody(refusal);
@@ -84,7 +85,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   abort(reason: string): void {
     this.#aborted = reason;
     this.#controller?.abort(new Error(reason));
-    this.#response.destroy();
+    cutResponse(this.#response);
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -167,7 +168,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     if (this.#finished) return;
     this.#finished = true;
     if (this.#aborted === undefined) this.#options.onFailure(refusal, detail);
-    if (this.#started) this.#response.destroy();
+    if (this.#started) cutResponse(this.#response);
   }
 
   /** An event stream may send its head long before its first event. */
