@@ -74,6 +74,8 @@ export class Rig implements AsyncDisposable {
     if (value === undefined) throw new Error(`no secret ${name}`);
     return value;
   };
+  /** Called at the head of each request, before its body */
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void = (_request, socket) => socket.destroy();
   readonly #servers: net.Server[] = [];
   readonly #sockets = new Set<net.Socket>();
@@ -179,6 +181,7 @@ export class Rig implements AsyncDisposable {
     const emitter: NodeJS.EventEmitter = server;
     emitter.on('request', (request: IncomingMessage, response: ServerResponse) => {
       const chunks: Buffer[] = [];
+      this.onRequest(request, response);
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const body = Buffer.concat(chunks);
@@ -189,7 +192,7 @@ export class Rig implements AsyncDisposable {
           rawHeaders: request.rawHeaders,
           body,
         });
-        this.handler(request, response, body);
+        if (!response.headersSent) this.handler(request, response, body);
       });
     });
     emitter.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

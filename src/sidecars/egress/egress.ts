@@ -10,6 +10,7 @@ import type { AuditLog } from './audit-log.ts';
 import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
+import type { ResolveName } from './dial.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { nestedTunnel } from './message.ts';
@@ -19,7 +20,8 @@ import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
 import { MatcherCache } from './scrub.ts';
 import { SecretCache } from './secret-cache.ts';
-import { type ResolveName, UpstreamError, Upstreams } from './upstream.ts';
+import { Upstreams } from './upstream.ts';
+import { UpstreamError } from './upstream-error.ts';
 
 export interface EgressOptions {
   readonly policy: EgressPolicy;
@@ -139,7 +141,7 @@ class BottleEgress implements Egress {
 
   async close(): Promise<void> {
     this.#connections.destroyAll();
-    await this.#upstreams.close();
+    this.#upstreams.close();
     this.#budgets.close();
   }
 

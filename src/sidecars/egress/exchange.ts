@@ -16,9 +16,9 @@ import type { RequestHead } from './message.ts';
 import { oauthTransport } from './oauth-answer.ts';
 import type { PatternMatcher } from './pattern-matcher.ts';
 import { ownField } from './place-credential.ts';
-import type { Transport } from './relay.ts';
 import type { RequestBody } from './request-body.ts';
 import type { MatcherCache } from './scrub.ts';
+import type { Transport } from './transport.ts';
 import type { UpstreamOptions } from './upstream.ts';
 
 /** What to send, and where; written anew from what was read. */

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream';
 import type { OAuthAnswer } from '../../core/credential-injection.ts';
 import { messageOf } from '../../core/errors.ts';
 import { sameText } from './phantom.ts';
-import type { Transport } from './relay.ts';
+import type { Flow, Transport } from './transport.ts';
 
 /** A request for tokens is a few hundred bytes. */
 const MAX_REQUEST_BYTES = 64 * 1024;
@@ -24,18 +24,17 @@ export function oauthTransport(oauth: OAuthAnswer, check: (secret: string) => Pr
   return {
     dispatch: ({ body }, handler) => {
       const controller = new LocalController();
-      handler.onRequestStart?.(controller, undefined);
-      replyTo(body as Readable | null, oauth, check)
+      handler.onRequestStart(controller);
+      replyTo(body, oauth, check)
         .then(({ status, body: fields }) => {
           if (controller.aborted) return;
           const bytes = Buffer.from(`${JSON.stringify(fields)}\n`);
           const headers = { 'content-type': 'application/json', 'cache-control': 'no-store', 'content-length': String(bytes.length) };
-          handler.onResponseStart?.(controller, status, headers);
-          handler.onResponseData?.(controller, bytes);
-          handler.onResponseEnd?.(controller, {});
+          handler.onResponseStart(controller, status, headers);
+          handler.onResponseData(controller, bytes);
+          handler.onResponseEnd(controller, {});
         })
-        .catch((error: unknown) => handler.onResponseError?.(controller, error instanceof Error ? error : new Error(messageOf(error))));
-      return true;
+        .catch((error: unknown) => handler.onResponseError(controller, error instanceof Error ? error : new Error(messageOf(error))));
     },
   };
 }
@@ -91,10 +90,8 @@ async function readText(body: Readable): Promise<string> {
 }
 
 /** The answer is one small piece, so there is nothing to pause. */
-class LocalController {
+class LocalController implements Flow {
   aborted = false;
-  reason: Error | null = null;
-  readonly paused = false;
 
   pause(): void {
     /* nothing flows */
@@ -104,8 +101,7 @@ class LocalController {
     /* nothing flows */
   }
 
-  abort(reason: Error): void {
+  abort(): void {
     this.aborted = true;
-    this.reason = reason;
   }
 }

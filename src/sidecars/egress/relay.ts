@@ -4,8 +4,6 @@
  */
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
-import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import { cutResponse } from './cut-response.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
@@ -14,30 +12,14 @@ import { returnedHeaders } from './headers.ts';
 import { REFUSAL_STATUS, refusalBody, refusalHeaders } from './refusal.ts';
 import { areSearched, endThrough, pushThrough, type ResponseStage, StageRefusal, textThrough } from './stages.ts';
 import { streamRefusal } from './streaming.ts';
-import { UpstreamError } from './upstream.ts';
-
-/** What carries a request to its server and the answer back. */
-export type Transport = Pick<Dispatcher, 'dispatch'>;
+import type { AnswerHandler, Flow } from './transport.ts';
+import { UpstreamError } from './upstream-error.ts';
 
 export interface RelayOptions {
   readonly plan: ForwardPlan;
   readonly stages: readonly ResponseStage[];
   /** The answer could not be passed on; whoever is called answers the bottle */
   readonly onFailure: (denied: Denied, detail: string) => void;
-}
-
-/** Sends a planned request; the answer streams into the relay. */
-export function dispatchRequest(transport: Transport, plan: ForwardPlan, body: Readable | null, relay: ResponseRelay): void {
-  transport.dispatch(
-    {
-      method: plan.method,
-      path: plan.requestTarget,
-      headers: plan.headers.flat(),
-      body,
-      idempotent: body === null && (plan.method === 'GET' || plan.method === 'HEAD'),
-    },
-    relay,
-  );
 }
 
 /** Answers a refused request; the connection goes on where its framing is certain. */
@@ -56,11 +38,13 @@ export function answerRefusal(request: FrontRequest, response: FrontResponse, re
 }
 
 /** Streams one upstream answer into the response of the bottle. */
-export class ResponseRelay implements Dispatcher.DispatchHandler {
+export class ResponseRelay implements AnswerHandler {
   readonly #response: FrontResponse;
   readonly #options: RelayOptions;
   readonly #stages: readonly ResponseStage[];
-  #controller: Dispatcher.DispatchController | undefined;
+  #flow: Flow | undefined;
+  /** Not sent yet, because it may be all of the answer */
+  #head: { readonly status: number; readonly flat: string[] } | undefined;
   #aborted: string | undefined;
   #started = false;
   #finished = false;
@@ -72,7 +56,7 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     this.#response = response;
     this.#options = options;
     this.#stages = options.stages;
-    response.on('drain', () => this.#controller?.resume());
+    response.on('drain', () => this.#flow?.resume());
     response.on('close', () => this.#onClose());
     response.on('error', () => this.#onClose());
   }
@@ -84,38 +68,39 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   abort(reason: string): void {
     this.#aborted = reason;
-    this.#controller?.abort(new Error(reason));
+    this.#flow?.abort(new Error(reason));
     cutResponse(this.#response);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#aborted !== undefined) controller.abort(new Error(this.#aborted));
+  onRequestStart(flow: Flow): void {
+    this.#flow = flow;
+    if (this.#aborted !== undefined) flow.abort(new Error(this.#aborted));
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: IncomingHttpHeaders, statusMessage = ''): void {
+  onResponseStart(flow: Flow, status: number, headers: IncomingHttpHeaders, statusMessage = ''): void {
     if (status < 200) return;
     this.#status = status;
-    this.#guard(controller, () => this.#start(status, headers, statusMessage));
+    this.#guard(flow, () => this.#start(status, headers, statusMessage));
   }
 
   onBodySent(chunk: Buffer): void {
     this.#bytesUp += chunk.length;
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(flow: Flow, chunk: Buffer): void {
     this.#bytesDown += chunk.length;
-    this.#guard(controller, () => {
+    this.#guard(flow, () => {
       const bytes = pushThrough(this.#stages, chunk);
-      if (bytes.length > 0 && !(this.#response as ServerResponse).write(bytes)) controller.pause();
+      this.#releaseHead(false);
+      if (bytes.length > 0 && !(this.#response as ServerResponse).write(bytes)) flow.pause();
     });
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
-    this.#guard(controller, () => this.#end(trailers ?? {}));
+  onResponseEnd(flow: Flow, trailers: IncomingHttpHeaders): void {
+    this.#guard(flow, () => this.#end(trailers ?? {}));
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onResponseError(_flow: Flow | undefined, error: Error): void {
     if (this.#finished) return;
     if (error instanceof StageRefusal) {
       this.#fail(error.denied, error.denied.detail ?? error.message);
@@ -138,14 +123,25 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
     const flat = returnedHeaders(headers, (value) => textThrough(this.#stages, value));
     const phrase = textThrough(this.#stages, statusMessage);
     this.#started = true;
-    if (isHttp2(this.#response)) this.#response.writeHead(status, flat as unknown as IncomingHttpHeaders);
-    else this.#response.writeHead(status, phrase, flat);
+    if (!isHttp2(this.#response)) this.#response.writeHead(status, phrase, flat);
+    else if (headers['grpc-status'] === undefined) this.#response.writeHead(status, flat as unknown as IncomingHttpHeaders);
+    else this.#head = { status, flat };
     setImmediate(() => this.#flushHead());
+  }
+
+  /** An answer of gRPC that is a head alone must end with that head: clients take its status from there. */
+  #releaseHead(endStream: boolean): void {
+    const { status, flat } = this.#head ?? {};
+    this.#head = undefined;
+    if (status === undefined || flat === undefined || !isHttp2(this.#response)) return;
+    if (endStream) this.#response.stream.respond([':status', String(status), ...flat], { endStream });
+    else this.#response.writeHead(status, flat as unknown as IncomingHttpHeaders);
   }
 
   #end(trailers: IncomingHttpHeaders): void {
     const rest = endThrough(this.#stages);
     const fields = Object.entries(trailers).map(([name, value]): [string, string] => [name, textThrough(this.#stages, String(value))]);
+    this.#releaseHead(rest.length === 0 && fields.length === 0);
     if (fields.length > 0) this.#response.addTrailers(Object.fromEntries(fields));
     this.#finished = true;
     if (rest.length > 0) this.#response.end(rest);
@@ -153,14 +149,14 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
   }
 
   /** What a stage refuses, or fails at, ends the exchange. */
-  #guard(controller: Dispatcher.DispatchController, work: () => void): void {
+  #guard(flow: Flow, work: () => void): void {
     if (this.#finished) return;
     try {
       work();
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error));
-      this.onResponseError(controller, reason);
-      controller.abort(reason);
+      this.onResponseError(flow, reason);
+      flow.abort(reason);
     }
   }
 
@@ -173,13 +169,13 @@ export class ResponseRelay implements Dispatcher.DispatchHandler {
 
   /** An event stream may send its head long before its first event. */
   #flushHead(): void {
-    if (!this.#finished && !this.#response.destroyed) (this.#response as ServerResponse).flushHeaders();
+    if (!this.#finished && !this.#response.destroyed && this.#head === undefined) (this.#response as ServerResponse).flushHeaders();
   }
 
   #onClose(): void {
     if (this.#finished) return;
     this.#aborted ??= 'the client went away';
-    this.#controller?.abort(new Error(this.#aborted));
+    this.#flow?.abort(new Error(this.#aborted));
   }
 }
 

@@ -9,12 +9,14 @@ import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import { chargeRequest, type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
+import { forwardedHeaders, headerList } from './headers.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
-import { answerRefusal, dispatchRequest, ResponseRelay, type Transport } from './relay.ts';
+import { answerRefusal, ResponseRelay } from './relay.ts';
 import { RequestBody } from './request-body.ts';
 import { createStages, streamThrough } from './stages.ts';
+import type { Transport } from './transport.ts';
 import { relayUpgrade } from './upgrade.ts';
 import type { Upstreams } from './upstream.ts';
 
@@ -94,7 +96,17 @@ export class Requests {
       forget();
       this.#recordEnd(plan, relay.outcome);
     });
-    dispatchRequest(transport, plan, body === undefined ? null : streamThrough(body.toSend(), stages.request), relay);
+    const { method, requestTarget, headers } = plan;
+    transport.dispatch(
+      {
+        method,
+        path: requestTarget,
+        headers,
+        body: body === undefined ? null : streamThrough(body.toSend(), stages.request),
+        trailers: () => forwardedHeaders(headerList(request.rawTrailers)),
+      },
+      relay,
+    );
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): Promise<void> {
@@ -125,7 +137,7 @@ export class Requests {
     for (;;) {
       const policy = context.policy();
       const planned = await planRequest(context, head, origin, body);
-      const transport = 'reason' in planned ? undefined : (planned.local ?? (await upstreams.pool(origin.target, planned.upstream)));
+      const transport = 'reason' in planned ? undefined : (planned.local ?? upstreams.transport(origin.target, planned.upstream));
       const charged = 'reason' in planned ? planned : chargeRequest(context, planned);
       const plan = await recordDecision(context, head, origin.target, charged);
       if ('reason' in plan) return plan;

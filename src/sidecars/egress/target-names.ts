@@ -6,7 +6,7 @@
  */
 import { Resolver } from 'node:dns/promises';
 import { ignoreCodes, TerokError } from '../../core/errors.ts';
-import type { ResolveName } from './upstream.ts';
+import type { ResolveName } from './dial.ts';
 
 const LOOPBACK_SERVER = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}:\d{1,5}$/;
 const QUERY_TIMEOUT_MS = 2_000;

@@ -5,10 +5,10 @@ import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
-import type { Transport } from './relay.ts';
 import { type SpliceFilters, splice } from './splice.ts';
 import { areSearched, createStages, type ResponseStage, type Stages, textThrough, transformOf } from './stages.ts';
-import { UpstreamError } from './upstream.ts';
+import type { Transport } from './transport.ts';
+import { UpstreamError } from './upstream-error.ts';
 
 export interface UpgradeOptions {
   readonly transport: Transport;
@@ -36,7 +36,7 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
     else client.destroy();
   };
   transport.dispatch(
-    { method: 'GET', path: plan.requestTarget, headers: headers.flat(), upgrade: 'websocket' },
+    { method: 'GET', path: plan.requestTarget, headers, body: null, upgrade: 'websocket' },
     {
       onRequestStart: () => undefined,
       onRequestUpgrade: (_controller, status, answer, socket) => {
