@@ -95,6 +95,27 @@ export const EGRESS_COMMANDS = {
       json: { kind: 'flag', description: 'Print one JSON document on each line' },
     },
   },
+  'egress questions': {
+    summary: 'List requests that carry a secret and wait for an answer',
+    details: ['A route with `dataLoss: {secrets: ask}` holds such a request for two minutes, then refuses it.'],
+    arguments: { task },
+    options: { json },
+  },
+  'egress answer': {
+    summary: 'Let a request that waits go on, or refuse it',
+    arguments: {
+      task,
+      id: { kind: 'required', description: 'Request, as `terok egress questions` shows it' },
+      answer: { kind: 'required', choices: ['yes', 'no'], description: 'Answer; a yes holds for ten minutes' },
+    },
+    options: { json },
+  },
+  'egress resume': {
+    summary: 'Let a bottle that sent its canary go on',
+    details: ['A token that nothing in the bottle has a use for left it, so nothing more leaves it. Look at `terok egress log` first.'],
+    arguments: { task },
+    options: { json },
+  },
   'egress learn': {
     summary: 'Propose the smallest rules that allow what a task tried and was refused',
     arguments: { task },

@@ -1,4 +1,6 @@
 /** Takes a task's bottle through its life: launch, find again, end. */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
@@ -30,6 +32,9 @@ import { readTask } from './task-record.ts';
 /** Where the bottle keeps its trust roots. */
 export const TRUST_PATHS = { ca: '/etc/terok/ca.pem', bundle: '/etc/terok/bundle.pem' } as const;
 
+/** A token that is noticed when it leaves the bottle, in a file such as backup programs have. */
+const CANARY_PATH = '/etc/backup/storage.env';
+
 const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
 /** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
@@ -42,14 +47,35 @@ export async function mintIdentity(context: TaskContext, slug: string): Promise<
     createChannelIdentity(stateDir),
   ]);
   const files = caFiles(stateDir);
+  const canary = mintCanary();
   await settleAll([
+    writePrivateFile(canaryFile(stateDir), canary),
     writePrivateFile(files.certificate, ca.certificatePem),
     writePrivateFile(files.key, ca.keyPem),
     updateRecord(context.paths, slug, (record) => ({ ...record, alias })),
   ]);
   const bundle = combinedBundle(system ?? '', ca.certificatePem);
   const seed = (target: string, content: string): SeedFile => ({ path: target, content, mode: 0o644, owner: 'root' });
-  return [seed(TRUST_PATHS.ca, ca.certificatePem), seed(TRUST_PATHS.bundle, bundle), seed(SYSTEM_BUNDLE, bundle)];
+  return [
+    seed(TRUST_PATHS.ca, ca.certificatePem),
+    seed(TRUST_PATHS.bundle, bundle),
+    seed(SYSTEM_BUNDLE, bundle),
+    seed(CANARY_PATH, canaryFileContent(canary)),
+  ];
+}
+
+/** Small letters and digits, so that it survives wherever it is sent, in a host name too. */
+function mintCanary(): string {
+  return `bkp${randomBytes(20).toString('hex')}`;
+}
+
+/** What who looks for credentials would take along; nothing in the bottle reads it. */
+function canaryFileContent(canary: string): string {
+  return `BACKUP_STORAGE_URL=https://storage.backup.internal/nightly\nBACKUP_STORAGE_TOKEN=${canary}\n`;
+}
+
+function canaryFile(stateDir: string): string {
+  return path.join(stateDir, 'canary');
 }
 
 export interface BottleParts {
@@ -132,6 +158,7 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
     policy,
     vaultDir: vaultDir(context),
     ca: caFiles(plan.stateDir),
+    ...(existsSync(canaryFile(plan.stateDir)) ? { canaryFile: canaryFile(plan.stateDir) } : {}),
     ...(gate === undefined ? {} : { gate }),
     ...(context.targets === undefined ? {} : { targets: context.targets }),
   };

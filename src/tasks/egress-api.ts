@@ -130,6 +130,16 @@ export interface AuditReport {
   readonly problem?: string;
 }
 
+/** A request that waits for a person. Host and method are untrusted text; `found` names what it carries, never its value. */
+export interface EgressQuestion {
+  readonly id: string;
+  /** ISO 8601 */
+  readonly askedAt: string;
+  readonly host: string;
+  readonly method: string;
+  readonly found: string;
+}
+
 /** What bottles may reach: looked at, changed, tried and learned. Every method throws `TerokError`. */
 export interface EgressApi {
   show(target: EgressTargetRef): Promise<EgressReport>;
@@ -147,6 +157,11 @@ export interface EgressApi {
   learn(slug: string): Promise<EgressProposal>;
   /** Adds routes that `learn` proposed */
   adopt(slug: string, routes: readonly Route[], reason: string): Promise<EgressChange>;
+  /** Requests that carry what a data-loss rule asks about */
+  questions(slug: string): Promise<readonly EgressQuestion[]>;
+  answer(slug: string, id: string, isAllowed: boolean): Promise<void>;
+  /** Lets a bottle that sent its canary go on */
+  resume(slug: string): Promise<void>;
   /** Checks the record of decisions of one task, of all, or of a file, without any gateway */
   verifyAudit(target: { readonly task: string } | { readonly file: string } | undefined): Promise<readonly AuditReport[]>;
 }

@@ -3,6 +3,7 @@ import { TerokError } from '../core/index.ts';
 import { takenSlugs } from '../core/resolve/index.ts';
 import { verifyAuditLog } from '../sidecars/egress/index.ts';
 import type { TaskContext } from './context.ts';
+import { answerQuestion, listQuestions, resumeEgress } from './data-loss.ts';
 import type { AuditReport, EgressApi, EgressTargetRef } from './egress-api.ts';
 import { grant, grantRoutes, refuse } from './egress-changes.ts';
 import { propose } from './egress-learn.ts';
@@ -35,6 +36,9 @@ export function createEgressApi(context: TaskContext, slugOf: (text: string) => 
       return await propose(slug, entries, await taskPolicy(context, slug));
     },
     adopt: async (text, routes, reason) => await grantRoutes(context, await scopeOf({ task: text }), routes, reason),
+    questions: async (text) => await listQuestions(context, await slugOf(text)),
+    answer: async (text, id, isAllowed) => await answerQuestion(context, await slugOf(text), id, isAllowed),
+    resume: async (text) => await resumeEgress(context, await slugOf(text)),
     verifyAudit: async (target) => {
       if (target !== undefined && 'file' in target) return [verify(target.file, target.file)];
       const slugs = target === undefined ? await takenSlugs(context.paths) : [await slugOf(target.task)];

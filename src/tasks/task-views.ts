@@ -4,6 +4,7 @@ import { type BottleRecord, listRecords, readRecord } from '../core/resolve/inde
 import { sealedNetworkStatus } from '../sidecars/gateway/index.ts';
 import type { TaskStatus, TaskSummary } from './api.ts';
 import type { TaskContext } from './context.ts';
+import { dataLossNotes } from './data-loss.ts';
 import { readChanges } from './repository.ts';
 import { readTask, type TaskRecord } from './task-record.ts';
 
@@ -35,7 +36,7 @@ export async function describeTask(context: TaskContext, slug: string): Promise<
     branch: `refs/heads/terok/${slug}`,
     gateway: network.gateway === 'serving' ? 'running' : 'stopped',
     ...(task.status === undefined ? {} : { exit: task.status }),
-    notes: task.notes,
+    notes: [...task.notes, ...(await dataLossNotes(context, slug))],
   };
 }
 

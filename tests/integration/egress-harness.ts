@@ -17,7 +17,7 @@ import {
   run,
 } from '../../src/core/index.ts';
 import { mintBottleCa, parseEgressPolicy } from '../../src/core/resolve/index.ts';
-import { createEgress, type Egress, openAuditLog } from '../../src/sidecars/egress/index.ts';
+import { createEgress, type Egress, openAuditLog, type WatchedValue } from '../../src/sidecars/egress/index.ts';
 
 export const NAME = 'api.test.example';
 export const LOOPBACK = ['127.0.0.0/8'];
@@ -76,6 +76,9 @@ export class Rig implements AsyncDisposable {
   };
   /** Called at the head of each request, before its body */
   onRequest: (request: IncomingMessage, response: ServerResponse) => void = () => undefined;
+  /** Values that must not leave the bottle */
+  watched: readonly WatchedValue[] = [];
+  canary: string | undefined;
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void = (_request, socket) => socket.destroy();
   readonly #servers: net.Server[] = [];
   readonly #sockets = new Set<net.Socket>();
@@ -105,6 +108,8 @@ export class Rig implements AsyncDisposable {
       upstreamCaPem: this.upstreamCa.certificatePem,
       budgetFile: path.join(this.dir, 'budgets.json'),
       readSecret: (name) => this.readSecret(name),
+      watched: { stamp: async () => JSON.stringify(this.watched), values: async () => this.watched },
+      ...(this.canary === undefined ? {} : { tripwire: { canary: this.canary, file: path.join(auditDir, 'canary-seen.json') } }),
       resolveName: async (name) => this.addresses.get(name) ?? ['127.0.0.1'],
     });
     this.proxyPort = await this.#serve(net.createServer((socket) => this.egress.handleProxy(socket)));

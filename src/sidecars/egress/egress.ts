@@ -9,6 +9,16 @@ import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import type { AuditLog } from './audit-log.ts';
 import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
+import {
+  DataLossGuard,
+  type Question,
+  Questions,
+  Tripwire,
+  type TripwireOptions,
+  type WatchedSource,
+  WatchedValues,
+  watchedWith,
+} from './data-loss/index.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
 import type { ResolveName } from './dial.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
@@ -35,6 +45,10 @@ export interface EgressOptions {
   readonly budgetFile?: string;
   /** Addresses of a name; the host's resolver where absent */
   readonly resolveName?: ResolveName;
+  /** Values that must not leave the bottle */
+  readonly watched?: WatchedSource;
+  /** The token that was put into the bottle to be noticed when it leaves */
+  readonly tripwire?: TripwireOptions;
 }
 
 export interface Egress {
@@ -48,11 +62,20 @@ export interface Egress {
   setPolicy(policy: EgressPolicy): void;
   /** Every port that a route names, ascending */
   ports(): number[];
+  /** Requests that wait for a person */
+  readonly questions: {
+    list(): readonly Question[];
+    /** False where no such question waits (any more) */
+    answer(id: string, isAllowed: boolean): boolean;
+  };
+  /** Lets a bottle that sent its canary go on */
+  resume(): void;
   close(): Promise<void>;
 }
 
 /** A client that speaks first does so at once; others wait for the server's greeting. */
 const GREETING_WAIT_MS = 250;
+const CUT_AFTER_MS = 200;
 const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const UNREADABLE = deny(
   'needs-inspection',
@@ -81,6 +104,9 @@ class BottleEgress implements Egress {
   readonly #secrets: SecretCache;
   readonly #matchers = new MatcherCache();
   readonly #budgets: Budgets;
+  readonly #questions = new Questions();
+  readonly #tripwire: Tripwire | undefined;
+  readonly #dataLoss: DataLossGuard;
   #policy: EgressPolicy;
 
   constructor(options: EgressOptions) {
@@ -90,12 +116,23 @@ class BottleEgress implements Egress {
     this.#refusals = new Refusals(options.audit);
     this.#secrets = new SecretCache(options.readSecret);
     this.#upstreams = new Upstreams(options);
+    this.#tripwire = options.tripwire === undefined ? undefined : new Tripwire(options.tripwire);
+    this.#dataLoss = new DataLossGuard({
+      values: new WatchedValues(watchedWith(options.tripwire?.canary, options.watched)),
+      questions: this.#questions,
+      note: (event) => this.#refusals.note(event),
+      tripwire: this.#tripwire,
+      // The refusal of the request that carried the canary reaches the bottle first
+      onCanary: () => void setTimeout(() => this.#connections.destroyAll(), CUT_AFTER_MS),
+      task: () => this.#policy.task,
+    });
     const context = {
       policy: () => this.#policy,
       audit: options.audit,
       readSecret: (name: string) => this.#secrets.read(name),
       matchers: this.#matchers,
       budgets: this.#budgets,
+      dataLoss: this.#dataLoss,
     };
     const requests = new Requests({ context, upstreams: this.#upstreams, connections: this.#connections, refusals: this.#refusals });
     const shared: Pick<FrontHandlers, 'onRequest' | 'onUpgrade' | 'onClientError'> = {
@@ -115,7 +152,17 @@ class BottleEgress implements Egress {
     });
   }
 
+  readonly questions: Egress['questions'] = {
+    list: () => this.#questions.list(),
+    answer: (id, isAllowed) => this.#questions.answer(id, isAllowed),
+  };
+
+  resume(): void {
+    this.#tripwire?.reset();
+  }
+
   nameAllowed(name: string): boolean {
+    this.#dataLoss.seeName(name);
     return isNameAllowed(this.#policy, name);
   }
 
@@ -140,6 +187,7 @@ class BottleEgress implements Egress {
   }
 
   async close(): Promise<void> {
+    this.#questions.close();
     this.#connections.destroyAll();
     this.#upstreams.close();
     this.#budgets.close();
@@ -155,6 +203,7 @@ class BottleEgress implements Egress {
   }
 
   #judgeTunnel(target: EgressTarget): Denied | undefined {
+    this.#dataLoss.seeName(target.name);
     const decision = decideConnection(this.#policy, target);
     return decision.allow ? undefined : decision;
   }
@@ -172,7 +221,9 @@ class BottleEgress implements Egress {
   async #accept(socket: Socket, target: EgressTarget): Promise<void> {
     const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
     const decision = decideConnection(this.#policy, target);
+    const stopped = this.#dataLoss.stopped();
     if (first.kind === 'closed') socket.destroy();
+    else if (stopped !== undefined && !(decision.allow && decision.mode === 'inspect')) this.#reset(socket, target, stopped);
     else if (first.kind === 'hello' && first.serverName?.toLowerCase() !== target.name)
       this.#refusals.answerTlsName(socket, target, first.serverName);
     else if (decision.allow && decision.mode === 'passthrough') await this.#passThrough(socket, target, decision.routes[0], first);

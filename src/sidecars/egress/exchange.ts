@@ -7,6 +7,7 @@ import { messageOf } from '../../core/errors.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { Budgets, RouteMeter } from './budgets.ts';
 import { withoutCredentials } from './credentials.ts';
+import { type BodyEncoding, type DataLossGuard, type Watch, watchRequest } from './data-loss/index.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
 import { refuseForgeQuestion } from './git-road.ts';
@@ -31,6 +32,10 @@ export interface ForwardPlan {
   readonly route: Route;
   /** Counts the bytes of the exchange where its route limits them */
   readonly meter?: RouteMeter;
+  /** Looks at the body, or at the frames of a WebSocket */
+  readonly watch?: Watch;
+  /** What the body is decoded from before it is looked at and sent */
+  readonly encodings?: readonly BodyEncoding[];
   /** Answers in the place of the server */
   readonly local?: Transport;
   /** Finds the values that must not come back; undefined where none was added */
@@ -46,6 +51,7 @@ export interface ExchangeContext {
   readonly readSecret: (name: string) => Promise<string>;
   readonly matchers: MatcherCache;
   readonly budgets: Budgets;
+  readonly dataLoss: DataLossGuard;
 }
 
 /** What a decision looks at. */
@@ -66,6 +72,8 @@ export async function planRequest(
   body: RequestBody | undefined,
 ): Promise<ForwardPlan | Denied> {
   const { target, secure } = origin;
+  const stopped = context.dataLoss.stopped();
+  if (stopped !== undefined) return stopped;
   const decision = judgeRequest(context, head, target);
   if (!decision.allow) return decision;
   const { route } = decision;
@@ -85,17 +93,21 @@ export async function planRequest(
     return { ...plan, requestTarget: decision.forwardTarget, headers: [], local, scrub: undefined };
   }
   const host = ['host', hostField(target, upstreamSecure)] as const;
-  const headers = forwardedHeaders(head.headers);
-  if (!decision.managed) return { ...plan, requestTarget: decision.forwardTarget, headers: [host, ...headers], scrub: undefined };
-  const bare = withoutCredentials({ headers, target: decision.forwardTarget }, ownField(route.inject));
+  const carrier = { headers: forwardedHeaders(head.headers), target: decision.forwardTarget };
+  const watched = await watchRequest(context.dataLoss, { target, method: head.method, route }, carrier, head.hasBody);
+  if ('reason' in watched) return watched;
+  const { headers, target: requestTarget, ...watch } = watched;
+  if (!decision.managed) return { ...plan, ...watch, requestTarget, headers: [host, ...headers], scrub: undefined };
+  const bare = withoutCredentials({ headers, target: requestTarget }, ownField(route.inject));
   if ('reason' in bare) return bare;
-  if (route.inject === undefined) return { ...plan, requestTarget: bare.target, headers: [host, ...bare.headers], scrub: undefined };
+  if (route.inject === undefined)
+    return { ...plan, ...watch, requestTarget: bare.target, headers: [host, ...bare.headers], scrub: undefined };
   if (!upstreamSecure && route.plainUpstream !== true) {
     return deny('plain-credential', `the credential of route \`${route.name}\` is only sent over TLS`, `Use \`https://${target.name}\`.`);
   }
   const injected = await injectCredential(context, { head, host: host[1], bare, body }, route.inject);
   if ('reason' in injected) return injected;
-  return { ...plan, ...injected, headers: [host, ...injected.headers] };
+  return { ...plan, ...watch, ...injected, headers: [host, ...injected.headers] };
 }
 
 /** Counts a request that would be sent, with the bytes of its head, unless the budget of its route is spent. */

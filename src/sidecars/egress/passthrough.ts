@@ -54,5 +54,5 @@ export async function passThrough(
 }
 
 function counting(count: RouteMeter | undefined): SpliceFilters {
-  return count === undefined ? {} : { up: transformOf([new MeterStage(count.up)]), down: transformOf([new MeterStage(count.down)]) };
+  return count === undefined ? {} : { up: [transformOf([new MeterStage(count.up)])], down: [transformOf([new MeterStage(count.down)])] };
 }

@@ -22,6 +22,8 @@ export class PatternMatcher {
   /** Length of the longest end of a state that can still grow into a pattern */
   readonly #open: Int32Array;
   readonly #fromRoot = new Int32Array(256);
+  /** 1 for each two bytes with which a pattern begins */
+  readonly #pairs = new Uint8Array(65_536);
   readonly patterns: readonly Buffer[];
 
   /** @param patterns none of them empty; the index of one is what a find reports */
@@ -62,15 +64,30 @@ export class PatternMatcher {
     return this.#open[state] ?? 0;
   }
 
-  /** Index of the first pattern in `bytes`; -1 where there is none. */
-  firstIn(bytes: Uint8Array): number {
-    let state = ROOT;
-    for (const byte of bytes) {
-      state = this.step(state, byte);
-      const found = this.foundAt(state);
-      if (found !== NONE) return found;
+  /**
+   * Goes on from `state` over `bytes` from `from` on, tells the index of the longest pattern at each byte where one ends, and gives the
+   * state after the last byte.
+   */
+  search(state: number, bytes: Uint8Array, from: number, onFind: (at: number, pattern: number) => void): number {
+    const [pairs, found, last] = [this.#pairs, this.#found, bytes.length - 1];
+    let now = state;
+    for (let at = from; at <= last; at += 1) {
+      // Nearly every byte of a body is passed here: with the next one it begins no pattern
+      if (now === ROOT) while (at < last && pairs[((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)] === 0) at += 1;
+      now = this.step(now, bytes[at] ?? 0);
+      const pattern = found[now] ?? NONE;
+      if (pattern !== NONE) onFind(at, pattern);
     }
-    return NONE;
+    return now;
+  }
+
+  /** Index of a pattern in `bytes`; -1 where there is none. */
+  firstIn(bytes: Uint8Array): number {
+    let first = NONE;
+    this.search(ROOT, bytes, 0, (_at, pattern) => {
+      if (first === NONE) first = pattern;
+    });
+    return first;
   }
 
   #childOf(state: number, byte: number): number {
@@ -95,6 +112,9 @@ export class PatternMatcher {
         at = child;
       }
       if (this.#found[at] === NONE) this.#found[at] = index;
+      const first = (pattern[0] ?? 0) << 8;
+      if (pattern.length === 1) this.#pairs.fill(1, first, first + 256);
+      else this.#pairs[first | (pattern[1] ?? 0)] = 1;
     }
   }
 

@@ -4,12 +4,12 @@
  * again before a byte goes out.
  */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Connections } from './connections.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import { chargeRequest, type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
-import { forwardedHeaders, headerList } from './headers.ts';
+import { forwardedHeaders, type HeaderList, headerList } from './headers.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
@@ -102,8 +102,8 @@ export class Requests {
         method,
         path: requestTarget,
         headers,
-        body: body === undefined ? null : streamThrough(body.toSend(), stages.request),
-        trailers: () => forwardedHeaders(headerList(request.rawTrailers)),
+        body: body === undefined ? null : streamThrough(watchedBody(plan, body), stages.request),
+        trailers: () => watchedTrailers(plan, forwardedHeaders(headerList(request.rawTrailers))),
       },
       relay,
     );
@@ -162,4 +162,12 @@ function continuing(request: FrontRequest, response: FrontResponse): () => void 
     if (!isDone) response.writeContinue();
     isDone = true;
   };
+}
+
+function watchedBody({ watch, encodings }: RecordedPlan, body: RequestBody): Readable {
+  return watch === undefined ? body.toSend() : watch.body(body.toSend(), encodings ?? []);
+}
+
+function watchedTrailers({ watch }: RecordedPlan, trailers: HeaderList): HeaderList {
+  return watch === undefined ? trailers : watch.trailers(trailers);
 }

@@ -6,6 +6,7 @@ import { PatternMatcher } from './pattern-matcher.ts';
 import { secretForms } from './secret-forms.ts';
 
 const FILLER = 0x2a;
+const NOTHING = Buffer.alloc(0);
 /** A bottle uses a few credentials; renewed ones push the old ones out. */
 const MAX_MATCHERS = 32;
 
@@ -33,33 +34,43 @@ export class MatcherCache {
   }
 }
 
+export interface ScrubOptions {
+  /** Told of each find, by the index of its pattern */
+  readonly onFind?: (pattern: number) => void;
+  /** False where finds are only told */
+  readonly masks?: boolean;
+  /** Fewer bytes that could begin a pattern are not held back, so that who waits for an answer to them does not wait for ever; 1 where absent */
+  readonly minHeldBytes?: number;
+}
+
 /** Replaces what a matcher finds by as many `*`, so that lengths of messages and frames stay true. One for each stream. */
 export class Scrubber {
   readonly #matcher: PatternMatcher;
-  readonly #onFind: ((pattern: number) => void) | undefined;
+  readonly #options: ScrubOptions;
   #state: number;
-  #held: Buffer = Buffer.alloc(0);
+  #held: Buffer = NOTHING;
 
-  constructor(matcher: PatternMatcher, onFind?: (pattern: number) => void) {
+  constructor(matcher: PatternMatcher, options: ScrubOptions = {}) {
     this.#matcher = matcher;
-    this.#onFind = onFind;
+    this.#options = options;
     this.#state = matcher.start;
   }
 
   /** Gives the bytes that may go on; holds back at most one byte less than the longest form has. */
   push(chunk: Buffer): Buffer {
     const from = this.#held.length;
-    const bytes = from === 0 ? Buffer.from(chunk) : Buffer.concat([this.#held, chunk]);
-    this.#mask(bytes, from);
-    const keep = this.#matcher.openBytesAt(this.#state);
-    this.#held = Buffer.from(bytes.subarray(bytes.length - keep));
-    return bytes.subarray(0, bytes.length - keep);
+    const bytes = from === 0 ? this.#ownCopy(chunk) : Buffer.concat([this.#held, chunk]);
+    this.#search(bytes, from);
+    const open = this.#matcher.openBytesAt(this.#state);
+    const keep = open < (this.#options.minHeldBytes ?? 1) ? 0 : Math.min(open, bytes.length);
+    this.#held = keep === 0 ? NOTHING : Buffer.from(bytes.subarray(bytes.length - keep));
+    return keep === 0 ? bytes : bytes.subarray(0, bytes.length - keep);
   }
 
   /** Gives what is held back: it did not become a secret. */
   end(): Buffer {
     const rest = this.#held;
-    this.#held = Buffer.alloc(0);
+    this.#held = NOTHING;
     this.#state = this.#matcher.start;
     return rest;
   }
@@ -68,20 +79,21 @@ export class Scrubber {
   text(value: string): string {
     const bytes = Buffer.from(value, 'utf8');
     if (this.#matcher.firstIn(bytes) === -1) return value;
-    const scrubber = new Scrubber(this.#matcher, this.#onFind);
+    const scrubber = new Scrubber(this.#matcher, this.#options);
     return Buffer.concat([scrubber.push(bytes), scrubber.end()]).toString('utf8');
   }
 
-  #mask(bytes: Buffer, from: number): void {
-    const matcher = this.#matcher;
-    let state = this.#state;
-    for (let at = from; at < bytes.length; at += 1) {
-      state = matcher.step(state, bytes[at] ?? 0);
-      const found = matcher.foundAt(state);
-      if (found === -1) continue;
-      bytes.fill(FILLER, at + 1 - (matcher.patterns[found]?.length ?? 0), at + 1);
-      this.#onFind?.(found);
-    }
-    this.#state = state;
+  /** The caller's bytes stay as they are; they are copied only where there is something to mask. */
+  #ownCopy(chunk: Buffer): Buffer {
+    return this.#options.masks === false ? chunk : Buffer.from(chunk);
+  }
+
+  #search(bytes: Buffer, from: number): void {
+    const { onFind, masks } = this.#options;
+    this.#state = this.#matcher.search(this.#state, bytes, from, (at, pattern) => {
+      const begin = Math.max(at + 1 - (this.#matcher.patterns[pattern]?.length ?? 0), 0);
+      if (masks !== false) bytes.fill(FILLER, begin, at + 1);
+      onFind?.(pattern);
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { http } from '../../core/node-http.ts';
+import type { Watch } from './data-loss/index.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import { returnedHeaders } from './headers.ts';
@@ -19,7 +20,7 @@ export interface UpgradeOptions {
 /** Asks the upstream for a WebSocket and joins both ends; `head` is what the client sent after its request. */
 export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, onFailure }: UpgradeOptions): void {
   const stages = createStages(plan);
-  const isSearched = areSearched([...stages.request, ...stages.response]);
+  const isSearched = plan.watch !== undefined || areSearched([...stages.request, ...stages.response]);
   // Compressed frames could carry the credential unseen
   const headers = !isSearched ? plan.headers : plan.headers.filter(([name]) => name !== 'sec-websocket-extensions');
   let settled = false;
@@ -43,7 +44,7 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
         settled = true;
         client.write(switchingHead(status, answer, stages.response));
         if (head.length > 0) client.unshift(head);
-        splice(client, socket, filtersOf(stages));
+        splice(client, socket, filtersOf(stages, plan.watch));
       },
       onResponseStart: (controller, status) => {
         if (status < 200) return;
@@ -65,9 +66,8 @@ function switchingHead(status: number, answer: IncomingHttpHeaders, stages: read
 }
 
 /** Stages give as many bytes as they take, so frames keep their length. */
-function filtersOf({ request, response }: Stages): SpliceFilters {
-  return {
-    ...(request.length === 0 ? {} : { up: transformOf(request) }),
-    ...(response.length === 0 ? {} : { down: transformOf(response) }),
-  };
+function filtersOf({ request, response }: Stages, watch: Watch | undefined): SpliceFilters {
+  const counted = request.length === 0 ? [] : [transformOf(request)];
+  const up = [...(watch === undefined ? [] : [watch.frames()]), ...counted];
+  return { up, down: response.length === 0 ? [] : [transformOf(response)] };
 }

@@ -6,6 +6,9 @@ import type { EgressPolicy } from '../../core/index.ts';
 export type ControlRequest =
   | { readonly command: 'status' }
   | { readonly command: 'setPolicy'; readonly policy: EgressPolicy }
+  | { readonly command: 'questions' }
+  | { readonly command: 'answer'; readonly id: string; readonly allow: boolean }
+  | { readonly command: 'resume' }
   | { readonly command: 'shutdown' };
 
 export type ControlReply =

@@ -3,10 +3,12 @@ import type { Socket } from 'node:net';
 import { isTerokError, messageOf, TerokError } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
 import { http } from '../../core/node-http.ts';
-import { type AuditLog, createEgress, openAuditLog, resolveOnHost, targetResolver } from '../egress/index.ts';
+import { type AuditLog, createEgress, type EgressOptions, openAuditLog, resolveOnHost, targetResolver } from '../egress/index.ts';
+import { canaryMarkFile } from './canary-file.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
+import { watchVault } from './watched-vault.ts';
 
 /** The first push of a large repository takes its time. */
 const PUSH_MS = 30 * 60_000;
@@ -27,6 +29,8 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     policy: plan.policy,
     ca,
     readSecret: vault.read,
+    watched: await watchVault(plan.vaultDir),
+    ...(await tripwireOf(plan)),
     audit,
     budgetFile: files.budgets,
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
@@ -49,6 +53,11 @@ export async function assertSecrets(policy: EgressPolicy, readSecret: (name: str
       });
     }
   }
+}
+
+async function tripwireOf({ canaryFile, stateDir }: GatewayPlan): Promise<Pick<EgressOptions, 'tripwire'>> {
+  if (canaryFile === undefined) return {};
+  return { tripwire: { canary: (await readFile(canaryFile, 'utf8')).trim(), file: canaryMarkFile(stateDir) } };
 }
 
 interface GatewayVault {

@@ -12,6 +12,8 @@ export interface GatewayPlan {
   readonly policy: EgressPolicy;
   /** Directory of the vault */
   readonly vaultDir: string;
+  /** File with the token that was put into the bottle to be noticed when it leaves; absent for a bottle without one */
+  readonly canaryFile?: string;
   /** PEM files `certificate` and `key` of the bottle's own CA */
   readonly ca: { readonly certificate: string; readonly key: string };
   /** The git gate that this bottle clones from and pushes to; absent for a task without git */

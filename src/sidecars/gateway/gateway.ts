@@ -22,7 +22,7 @@ import { SyntheticNames } from './synthetic-names.ts';
 const MAX_CONNECTIONS = 2_048;
 
 export interface GatewayParts {
-  readonly egress: Pick<Egress, 'nameAllowed' | 'handleTransparent' | 'handleProxy' | 'setPolicy'>;
+  readonly egress: Pick<Egress, 'nameAllowed' | 'handleTransparent' | 'handleProxy' | 'setPolicy' | 'questions' | 'resume'>;
   readonly audit: DenialSink;
   /** Serves one connection to the git gate; absent for a bottle without git */
   readonly gate: ((socket: Socket) => void) | undefined;
@@ -145,6 +145,12 @@ export class Gateway implements Arrivals {
       case 'setPolicy':
         await this.#host.setPolicy(request.policy);
         return this.learn(request.policy);
+      case 'questions':
+        return this.#parts.egress.questions.list();
+      case 'answer':
+        return this.#parts.egress.questions.answer(request.id, request.allow);
+      case 'resume':
+        return this.#parts.egress.resume();
       case 'shutdown':
         return this.#host.shutdown();
       default:

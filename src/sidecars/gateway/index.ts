@@ -1,7 +1,15 @@
 export type { GatewayStatus } from './gateway.ts';
 export { type GatePlan, type GatewayPlan, SEALED, type TargetsPlan } from './gateway-plan.ts';
 export type { NetworkDirs } from './network-files.ts';
-export { type SealedNetworkStatus, sealedNetworkStatus, setNetworkPolicy } from './network-status.ts';
+export {
+  answerNetworkQuestion,
+  networkCanaryMark,
+  networkQuestions,
+  resumeNetwork,
+  type SealedNetworkStatus,
+  sealedNetworkStatus,
+  setNetworkPolicy,
+} from './network-status.ts';
 export {
   closeSealedNetwork,
   type OpenNetworkOptions,

@@ -1,4 +1,7 @@
-import type { EgressPolicy } from '../../core/index.ts';
+import { rm } from 'node:fs/promises';
+import { type EgressPolicy, ignoreCodes } from '../../core/index.ts';
+import { type Question, readTripwireMark, type TripwireMark } from '../egress/index.ts';
+import { canaryMarkFile } from './canary-file.ts';
 import { askGateway } from './control-client.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { type NetworkDirs, networkFiles } from './network-files.ts';
@@ -25,4 +28,26 @@ export async function sealedNetworkStatus(dirs: NetworkDirs): Promise<SealedNetw
 /** Gives a running gateway a new policy and keeps it on disk; a port that it adds is open when this resolves. */
 export async function setNetworkPolicy(dirs: NetworkDirs, policy: EgressPolicy): Promise<void> {
   await askGateway(networkFiles(dirs).controlSocket, { command: 'setPolicy', policy });
+}
+
+/** Requests of a bottle that wait for a person; none where its gateway does not run. */
+export async function networkQuestions(dirs: NetworkDirs): Promise<readonly Question[]> {
+  const asked = ignoreCodes(['ENOENT', 'ECONNREFUSED'], () => askGateway(networkFiles(dirs).controlSocket, { command: 'questions' }));
+  return ((await asked) ?? []) as readonly Question[];
+}
+
+/** False where no such question waits (any more). */
+export async function answerNetworkQuestion(dirs: NetworkDirs, id: string, allow: boolean): Promise<boolean> {
+  return (await askGateway(networkFiles(dirs).controlSocket, { command: 'answer', id, allow })) === true;
+}
+
+/** The mark of a bottle that sent its canary; undefined where it did not. */
+export function networkCanaryMark({ stateDir }: NetworkDirs): TripwireMark | undefined {
+  return readTripwireMark(canaryMarkFile(stateDir));
+}
+
+/** Lets a bottle that sent its canary go on, also where its gateway does not run. */
+export async function resumeNetwork(dirs: NetworkDirs): Promise<void> {
+  await ignoreCodes(['ENOENT', 'ECONNREFUSED'], () => askGateway(networkFiles(dirs).controlSocket, { command: 'resume' }));
+  await rm(canaryMarkFile(dirs.stateDir), { force: true });
 }

@@ -1,0 +1,43 @@
+/** What a person decides about data that a bottle wanted to send. */
+import { bottleDirs, TerokError } from '../core/index.ts';
+import { answerNetworkQuestion, networkCanaryMark, networkQuestions, resumeNetwork } from '../sidecars/gateway/index.ts';
+import type { TaskContext } from './context.ts';
+import type { EgressQuestion } from './egress-api.ts';
+
+export async function listQuestions(context: TaskContext, slug: string): Promise<readonly EgressQuestion[]> {
+  return await networkQuestions(bottleDirs(context.paths, slug));
+}
+
+/** Throws NOT_FOUND where no such question waits (any more). */
+export async function answerQuestion(context: TaskContext, slug: string, id: string, isAllowed: boolean): Promise<void> {
+  if (await answerNetworkQuestion(bottleDirs(context.paths, slug), id, isAllowed)) return;
+  throw new TerokError('NOT_FOUND', `No request of \`${slug}\` waits under \`${id}\`.`, {
+    hint: `A request is refused when nobody answers in time. List those that wait with \`terok egress questions ${slug}\`.`,
+  });
+}
+
+/** Lets a bottle that sent its canary go on. Throws WRONG_STATE where it did not. */
+export async function resumeEgress(context: TaskContext, slug: string): Promise<void> {
+  const dirs = bottleDirs(context.paths, slug);
+  if (networkCanaryMark(dirs) === undefined)
+    throw new TerokError('WRONG_STATE', `The egress of \`${slug}\` is not stopped.`, { hint: `\`terok status ${slug}\` says how it is.` });
+  await resumeNetwork(dirs);
+}
+
+/** What `status` says about it. */
+export async function dataLossNotes(context: TaskContext, slug: string): Promise<readonly string[]> {
+  const dirs = bottleDirs(context.paths, slug);
+  const mark = networkCanaryMark(dirs);
+  const questions = await networkQuestions(dirs);
+  return [
+    ...(mark === undefined
+      ? []
+      : [
+          `Nothing leaves this bottle since ${mark.at}: it sent its canary to \`${mark.host}\`. Look at \`terok egress log ${slug}\`; \`terok egress resume ${slug}\` lets it go on.`,
+        ]),
+    ...questions.map(
+      ({ id, method, host, found }) =>
+        `A request (${method} to \`${host}\`) carries ${found} and waits: \`terok egress answer ${slug} ${id} yes\` or \`no\`.`,
+    ),
+  ];
+}
