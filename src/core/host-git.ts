@@ -3,6 +3,7 @@
  * Out of scope: git in a bottle. Fail-safe direction: nothing is inherited but the search path; a setting that could start a
  * program is overridden from the command scope, which wins over every file.
  */
+import { absolutePath } from './process.ts';
 
 export type ObjectFormat = 'sha1' | 'sha256';
 
@@ -47,7 +48,7 @@ export function hostGitEnvironment(settings: GitSettings = {}, source: NodeJS.Pr
     (typeof value === 'string' ? [value] : value).map((one) => [key, one] as const),
   );
   return {
-    PATH: source.PATH ?? '/usr/local/bin:/usr/bin:/bin',
+    PATH: absolutePath(source['PATH']),
     LC_ALL: 'C',
     HOME: '/nonexistent',
     GIT_CONFIG_NOSYSTEM: '1',

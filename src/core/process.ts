@@ -48,7 +48,15 @@ export function helperEnvironment(
   source: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> {
   const kept = INHERITED.flatMap((name) => (source[name] === undefined ? [] : [[name, source[name]] as const]));
-  return { ...Object.fromEntries(kept), ...extra };
+  return { ...Object.fromEntries(kept), PATH: absolutePath(source['PATH']), ...extra };
+}
+
+/** PATH without entries that mean the directory which terok is used in: a repository must not bring the programs of the host. */
+export function absolutePath(searched: string = '/usr/local/bin:/usr/bin:/bin'): string {
+  return searched
+    .split(':')
+    .filter((entry) => entry.startsWith('/'))
+    .join(':');
 }
 
 /**

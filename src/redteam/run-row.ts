@@ -12,6 +12,7 @@ export async function runRow<Bench extends RedBench>(row: Row<Bench>, bench: Ben
   const { id, title, claim, attack, defence, control, run } = row;
   const begin = performance.now();
   const trial = new Trial();
+  bench.reset();
   const failure = typeof run === 'function' ? await failureOf(() => run(trial, bench), bench.signal) : undefined;
   bench.signal.throwIfAborted();
   return {

@@ -43,6 +43,8 @@ export interface RedBench extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Makes a bottle by the same road as `terok run --keep` */
   bottle(wish?: BottleWish): Promise<RedBottle>;
+  /** Called before each row: what an earlier one left must not be seen by the next */
+  reset(): void;
   /** Work for the end, in the reverse order of the calls */
   defer(work: () => unknown): void;
 }
@@ -98,6 +100,7 @@ async function prepare(options: BenchOptions, { env, user, cleanup }: Surroundin
     paths: resolvePaths(ownEnv),
     signal: options.signal ?? new AbortController().signal,
     bottle: (wish = {}) => launchRedBottle(bench, wish, options.onProgress),
+    reset: () => undefined,
     defer: (work) => cleanup.defer(async () => void (await work())),
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
   };

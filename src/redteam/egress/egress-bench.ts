@@ -65,6 +65,9 @@ export async function openEgressBench(bench: RedBench): Promise<EgressBench> {
     lenient,
     secret,
     phantom,
+    reset: () => {
+      for (const server of [target, open, passed, managed, forbidden, ...Object.values(lenient)]) server.reset();
+    },
     shared: () => (shared ??= bench.bottle({ routes })),
     probe: async (bottle, steps) => await programs.inside(bottle, 'probe', steps),
     probeOutside: async (steps) => await programs.outside('probe', steps),

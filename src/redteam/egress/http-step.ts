@@ -48,7 +48,7 @@ function requestText(
   authority: string,
   { method = 'GET', path = '/allowed', host = authority, headers = [], body }: HttpTry,
 ): string {
-  const length = body === undefined ? [] : [`Content-Length: ${Buffer.byteLength(body)}`];
+  const length = body === undefined ? [] : [`Content-Length: ${body.length}`];
   return [`${method} ${prefix}${path} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers, ...length, '', body ?? ''].join('\r\n');
 }
 

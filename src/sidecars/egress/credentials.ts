@@ -44,7 +44,7 @@ const CREDENTIAL_PARAMETERS = new Set([
 
 /** Words that a name made for authentication has. */
 const WORDS =
-  /(?:^|[-_.])(?:auth|authentication|authorization|bearer|credentials?|jwt|pass(?:word|wd)?|secret|signature|token|(?:api|access|auth|secret|session|private)[-_.]?key)(?:$|[-_.])/;
+  /(?:^|[-_.])(?:auth|authentication|authorization|bearer|credentials?|jwt|pass(?:word|wd)?|secret|signature|token|(?:api|access|auth|secret|session|private|subscription|functions|rapidapi|master|admin|client|app)[-_.]?key)(?:$|[-_.])/;
 
 /** Fields with such a word that carry none. */
 const HARMLESS = new Set([

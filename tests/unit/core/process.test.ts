@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { run, runOrThrow } from '../../../src/core/index.ts';
+import { describe, expect, it, test } from 'vitest';
+import { helperEnvironment, hostGitEnvironment, run, runOrThrow } from '../../../src/core/index.ts';
 
 describe('run', () => {
   it('gives exit code, signal and output as they are', async () => {
@@ -51,3 +51,11 @@ describe('run', () => {
     ).toEqual([`PATH=${process.env.PATH}`, 'TOKEN=x']);
   });
 });
+
+test.each([helperEnvironment, hostGitEnvironment])(
+  'no program of the host is looked for in the directory that terok is used in (%o)',
+  (environment) => {
+    expect(environment({}, { PATH: '.:node_modules/.bin::/usr/bin:../x:/bin:' })['PATH']).toBe('/usr/bin:/bin');
+    expect(environment({}, {})['PATH']).toMatch(/^\//);
+  },
+);

@@ -12,7 +12,7 @@ const WAYS: readonly Way[] = ['transparent', 'connect'];
 /** Only a refusal by the gateway, or no answer at all, is a failure of the attack. */
 const gotThrough = (outcome: Outcome): boolean => /^HTTP\/1\.1 [23]/.test(outcome.text);
 
-export const HOST_ROWS: readonly Row<EgressBench>[] = [
+export const SPOOF_ROWS: readonly Row<EgressBench>[] = [
   {
     id: 'E3',
     title: 'another name in TLS or in Host',
