@@ -482,6 +482,15 @@ describe('a passthrough route', () => {
     expect(rig.seen).toHaveLength(0);
   });
 
+  test('joins TLS without a name where the route takes that on itself', async () => {
+    await rig.start((r) => [secureRoute(r, { mode: 'passthrough', tls: ['no-server-name'] })]);
+    const door = `127.0.0.1:${await rig.door(NAME, rig.httpsPort)}`;
+    const handshake = async (...args: string[]): Promise<string> =>
+      (await run(['openssl', 's_client', '-connect', door, ...args], { input: '', timeoutMs: 10_000 })).stdout.toString();
+    expect(await handshake('-noservername')).toContain('BEGIN CERTIFICATE');
+    expect(await handshake('-servername', 'other.example')).not.toContain('BEGIN CERTIFICATE');
+  });
+
   test('joins a protocol in which the server greets first', async () => {
     const server = rig.track(
       net.createServer((socket) => {

@@ -1,5 +1,5 @@
 /*
- * Scope: the server name of a TLS ClientHello, from the first bytes of a connection, before anything answers them.
+ * Scope: the server name of a TLS ClientHello, and whether it may hide another, from the first bytes of a connection, before anything answers them.
  * Out of scope: everything else in the handshake. Fail-safe direction: what does not parse has no name.
  */
 
@@ -7,7 +7,12 @@ export type ClientHello =
   | { readonly kind: 'incomplete' }
   | { readonly kind: 'not-tls' }
   | { readonly kind: 'invalid' }
-  | { readonly kind: 'hello'; readonly serverName: string | undefined };
+  | {
+      readonly kind: 'hello';
+      readonly serverName: string | undefined;
+      /** Carries an encrypted ClientHello, or pretends to */
+      readonly isEncrypted: boolean;
+    };
 
 /** A ClientHello with post-quantum key shares has about 1.8 KiB; the limit of a handshake message in records is far above. */
 export const MAX_CLIENT_HELLO_BYTES = 16_384 + 5;
@@ -15,6 +20,7 @@ export const MAX_CLIENT_HELLO_BYTES = 16_384 + 5;
 const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME_EXTENSION = 0;
+const ENCRYPTED_HELLO_EXTENSION = 0xfe0d;
 const HOST_NAME_TYPE = 0;
 
 /** Reads as much of a ClientHello as is there. */
@@ -26,7 +32,7 @@ export function parseClientHello(bytes: Buffer): ClientHello {
   if (message === 'invalid') return { kind: 'invalid' };
   if (message === 'incomplete') return bytes.length >= MAX_CLIENT_HELLO_BYTES ? { kind: 'invalid' } : { kind: 'incomplete' };
   try {
-    return { kind: 'hello', serverName: readServerName(new Reader(message)) };
+    return { kind: 'hello', ...readNames(new Reader(message)) };
   } catch (error) {
     if (error instanceof RangeError) return { kind: 'invalid' };
     throw error;
@@ -58,22 +64,24 @@ function joinRecords(bytes: Buffer): Buffer | 'incomplete' | 'invalid' {
   return Buffer.concat(parts).subarray(4, need);
 }
 
-function readServerName(hello: Reader): string | undefined {
+function readNames(hello: Reader): { readonly serverName: string | undefined; readonly isEncrypted: boolean } {
   hello.skip(2 + 32);
   hello.vector(1);
   hello.vector(2);
   hello.vector(1);
-  if (hello.atEnd) return undefined;
+  if (hello.atEnd) return { serverName: undefined, isEncrypted: false };
   const extensions = new Reader(hello.vector(2));
   let found: string | undefined;
+  let isEncrypted = false;
   while (!extensions.atEnd) {
     const type = extensions.integer(2);
     const body = extensions.vector(2);
+    isEncrypted ||= type === ENCRYPTED_HELLO_EXTENSION;
     if (type !== SERVER_NAME_EXTENSION) continue;
     if (found !== undefined) throw new RangeError('The server name stands twice.');
     found = readHostName(new Reader(new Reader(body).vector(2)));
   }
-  return found;
+  return { serverName: found, isEncrypted };
 }
 
 function readHostName(names: Reader): string | undefined {

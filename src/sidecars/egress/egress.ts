@@ -24,12 +24,13 @@ import type { ResolveName } from './dial.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { nestedTunnel } from './message.ts';
-import { type PassThroughOptions, passThrough } from './passthrough.ts';
+import { type PassThroughOptions, passThrough, UNREADABLE_TLS } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
 import { MatcherCache } from './scrub.ts';
 import { SecretCache } from './secret-cache.ts';
+import { tlsNameRefusal } from './tls-name.ts';
 import { Upstreams } from './upstream.ts';
 import { UpstreamError } from './upstream-error.ts';
 
@@ -222,10 +223,10 @@ class BottleEgress implements Egress {
     const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
     const decision = decideConnection(this.#policy, target);
     const stopped = this.#dataLoss.stopped();
+    const otherName = first.kind === 'hello' ? tlsNameRefusal(first, target, decision) : undefined;
     if (first.kind === 'closed') socket.destroy();
     else if (stopped !== undefined && !(decision.allow && decision.mode === 'inspect')) this.#reset(socket, target, stopped);
-    else if (first.kind === 'hello' && first.serverName?.toLowerCase() !== target.name)
-      this.#refusals.answerTlsName(socket, target, first.serverName);
+    else if (otherName !== undefined) this.#refusals.answerTlsName(socket, target, otherName);
     else if (decision.allow && decision.mode === 'passthrough') await this.#passThrough(socket, target, decision.routes[0], first);
     else if (first.kind === 'hello') await this.#fronts.acceptSecure(socket, target);
     else if (first.kind === 'http') this.#fronts.acceptPlain(socket, target);
@@ -240,7 +241,7 @@ class BottleEgress implements Egress {
 
   async #passThrough(socket: Socket, target: EgressTarget, route: Route, first: FirstBytes): Promise<void> {
     if (first.kind === 'invalid') {
-      this.#refusals.answerTlsName(socket, target, undefined);
+      this.#refusals.answerTlsName(socket, target, UNREADABLE_TLS);
       return;
     }
     const spent = this.#budgets.admit(route);
@@ -255,10 +256,11 @@ class BottleEgress implements Egress {
     });
     this.#connections.markPassthrough(socket, target);
     try {
-      await passThrough(socket, target, first, {
+      await passThrough(socket, first, {
         dial: () => this.#upstreams.dial(target, route.privateNetworks ?? []),
         ...this.#metered(route, target),
-        onTlsName: (serverName) => this.#refusals.answerTlsName(socket, target, serverName),
+        judgeTls: (hello) => tlsNameRefusal(hello, target, decideConnection(this.#policy, target)),
+        onTlsName: (refusal) => this.#refusals.answerTlsName(socket, target, refusal),
       });
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error;

@@ -1,11 +1,11 @@
 /*
  * Scope: a connection that is joined to its server unread, after a look at the TLS server name.
- * Out of scope: what is said inside; an encrypted ClientHello can name another site of the same server, so a route that matters
- * uses `inspect`. Fail-safe direction: TLS for another name, or without a name, is never joined.
+ * Out of scope: what is said inside. Fail-safe direction: TLS for another name, without a name, or with one that may be hidden is not
+ * joined, unless the route says so.
  */
 import type { Socket } from 'node:net';
 import type { RouteMeter } from './budgets.ts';
-import type { EgressTarget } from './decide.ts';
+import { type Denied, deny } from './decide.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
 import { type SpliceFilters, splice } from './splice.ts';
 import { MeterStage, transformOf } from './stages.ts';
@@ -14,9 +14,17 @@ export interface PassThroughOptions {
   readonly dial: () => Promise<Socket>;
   /** Counts the bytes where the route limits them */
   readonly count?: RouteMeter;
+  /** Why TLS that begins like this is not joined, otherwise undefined */
+  readonly judgeTls: (hello: Extract<FirstBytes, { kind: 'hello' }>) => Denied | undefined;
   /** The client began TLS for another name after the server had greeted */
-  readonly onTlsName: (serverName: string | undefined) => void;
+  readonly onTlsName: (refusal: Denied) => void;
 }
+
+export const UNREADABLE_TLS = deny(
+  'tls-name-missing',
+  'the first bytes are neither plain nor a whole TLS greeting',
+  'Send TLS with a server name.',
+);
 
 /** A client that waits for the server's greeting, and then for its user. */
 const CLIENT_SILENCE_MS = 24 * 3_600_000;
@@ -24,9 +32,8 @@ const CLIENT_SILENCE_MS = 24 * 3_600_000;
 /** Joins the connection to its server; where the client has not spoken yet, the server may greet first. */
 export async function passThrough(
   client: Socket,
-  target: EgressTarget,
   first: FirstBytes,
-  { dial, onTlsName, count }: PassThroughOptions,
+  { dial, judgeTls, onTlsName, count }: PassThroughOptions,
 ): Promise<void> {
   const upstream = await dial();
   if (client.destroyed) {
@@ -45,11 +52,11 @@ export async function passThrough(
   upstream.on('data', greet).once('close', () => client.destroySoon());
   const spoken = await peekFirstBytes(client, CLIENT_SILENCE_MS);
   upstream.pause().off('data', greet);
-  const isOther = spoken.kind === 'hello' && spoken.serverName?.toLowerCase() !== target.name;
+  const otherName = spoken.kind === 'hello' ? judgeTls(spoken) : spoken.kind === 'invalid' ? UNREADABLE_TLS : undefined;
   if (spoken.kind === 'closed' || spoken.kind === 'silent') upstream.destroy();
-  else if (isOther || spoken.kind === 'invalid') {
+  else if (otherName !== undefined) {
     upstream.destroy();
-    onTlsName(spoken.kind === 'hello' ? spoken.serverName : undefined);
+    onTlsName(otherName);
   } else splice(client, upstream, counting(count));
 }
 

@@ -18,6 +18,7 @@ export const REFUSAL_STATUS = {
   'host-invalid': 400,
   'host-mismatch': 421,
   'tls-name-missing': 421,
+  'tls-name-encrypted': 421,
   'framing-ambiguous': 400,
   'gate-owned': 403,
   'upgrade-not-allowed': 403,

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { messageOf } from '../../core/errors.ts';
 import type { AuditEvent, AuditLog } from './audit-log.ts';
-import { type Denied, deny, type EgressTarget } from './decide.ts';
+import type { Denied, EgressTarget } from './decide.ts';
 import { rawRefusal } from './refusal.ts';
 
 /** TLS alert `unrecognized_name`, fatal. */
@@ -33,11 +33,9 @@ export class Refusals {
     else socket.destroy();
   }
 
-  /** Ends a TLS handshake for another name, or for none. */
-  answerTlsName(socket: Socket, target: EgressTarget, serverName: string | undefined): void {
-    const seen = serverName === undefined ? 'no server name' : `the server name \`${serverName.slice(0, 100)}\``;
-    const reason = serverName === undefined ? 'tls-name-missing' : 'host-mismatch';
-    this.record(target, deny(reason, `TLS with ${seen} on a connection for \`${target.name}\``, ''));
+  /** Ends a TLS handshake whose name is not that of its connection. */
+  answerTlsName(socket: Socket, target: EgressTarget, refusal: Denied): void {
+    this.record(target, refusal);
     socket.end(UNRECOGNIZED_NAME, () => socket.destroySoon());
   }
 

@@ -15,11 +15,11 @@ beforeAll(async () => {
 
 describe('parseClientHello', () => {
   test('finds the name that a real client sends', () => {
-    expect(parseClientHello(withName)).toEqual({ kind: 'hello', serverName: 'api.example.com' });
+    expect(parseClientHello(withName)).toEqual({ kind: 'hello', serverName: 'api.example.com', isEncrypted: false });
   });
 
   test('says when a real client sends none', () => {
-    expect(parseClientHello(withoutName)).toEqual({ kind: 'hello', serverName: undefined });
+    expect(parseClientHello(withoutName)).toEqual({ kind: 'hello', serverName: undefined, isEncrypted: false });
   });
 
   test('waits for more at every cut, and never guesses', () => {
@@ -31,14 +31,19 @@ describe('parseClientHello', () => {
     const body = withName.subarray(5);
     const cut = 7;
     const split = Buffer.concat([record(body.subarray(0, cut)), record(body.subarray(cut))]);
-    expect(parseClientHello(split)).toEqual({ kind: 'hello', serverName: 'api.example.com' });
+    expect(parseClientHello(split)).toEqual({ kind: 'hello', serverName: 'api.example.com', isEncrypted: false });
   });
 
   test('refuses a second server name, a foreign name type and other handshakes', () => {
     expect(parseClientHello(hello([...sni('a.example'), ...sni('b.example')])).kind).toBe('invalid');
     expect(parseClientHello(hello(sni('a.example', 1))).kind).toBe('invalid');
     expect(parseClientHello(record(Buffer.of(2, 0, 0, 0))).kind).toBe('invalid');
-    expect(parseClientHello(hello(sni('a.example')))).toEqual({ kind: 'hello', serverName: 'a.example' });
+    expect(parseClientHello(hello(sni('a.example')))).toEqual({ kind: 'hello', serverName: 'a.example', isEncrypted: false });
+  });
+
+  test('sees an encrypted ClientHello beside the name', () => {
+    const encrypted = hello([...sni('a.example'), 0xfe, 0x0d, 0, 2, 0, 0]);
+    expect(parseClientHello(encrypted)).toEqual({ kind: 'hello', serverName: 'a.example', isEncrypted: true });
   });
 
   test('tells other protocols apart', () => {
