@@ -26,7 +26,7 @@ const MAY_IMPORT = {
   review: [],
   projects: ['agents', 'images', 'vault', 'review'],
   tasks: ['backends', 'sidecars', 'exec-channel', 'vault', 'agents', 'images', 'policy', 'review', 'projects'],
-  redteam: ['tasks'],
+  redteam: ['tasks', 'review'],
   cli: ['tasks', 'redteam'],
 };
 

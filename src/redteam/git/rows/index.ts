@@ -1,4 +1,7 @@
 /** Every row of the git suite. A new file of rows is imported here and spread into the list. */
 import type { Row } from '../../row.ts';
+import { FILE_ROWS } from './files.ts';
+import { PROGRAM_ROWS } from './programs.ts';
+import { REVIEW_ROWS } from './review.ts';
 
-export const GIT_ROWS: readonly Row[] = [];
+export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...REVIEW_ROWS, ...FILE_ROWS];
