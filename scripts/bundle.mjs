@@ -29,6 +29,7 @@ await build({
     'listener-helper': 'src/sidecars/gateway/listener-helper.ts',
     'scan-push': 'src/sidecars/git-gate/scan/main.ts',
     'refresh-token': 'src/vault/refresh-main.ts',
+    'forward-push': 'src/tasks/forward-main.ts',
     // measured by themselves in `bench/`
     egress: 'src/sidecars/egress/index.ts',
     'collect-when-idle': 'src/sidecars/gateway/collect-when-idle.ts',

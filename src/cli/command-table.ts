@@ -1,6 +1,7 @@
 import type { CommandSpec, FlagOption, InputOf, OptionSpec, ValueOption } from './command-spec.ts';
 import { json, task } from './common-specs.ts';
 import { EGRESS_COMMANDS } from './egress-commands.ts';
+import { GIT_COMMANDS } from './git-commands.ts';
 
 /** Options that every command takes. */
 export const COMMON_OPTIONS = {
@@ -209,6 +210,7 @@ export const COMMANDS = {
     options: { json },
   },
   ...EGRESS_COMMANDS,
+  ...GIT_COMMANDS,
   'backend list': { summary: 'List the backends, and what each lacks here', arguments: {}, options: { json } },
   'agent list': { summary: 'List the agents, the secrets that they use and the hosts that they reach', arguments: {}, options: { json } },
   'redteam egress': {

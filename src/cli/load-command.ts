@@ -42,6 +42,10 @@ const LOADERS: { readonly [Name in CommandName]: () => Promise<CommandModule<Nam
   'redteam git': () => import('./commands/redteam-git.ts'),
   doctor: () => import('./commands/doctor.ts'),
   completions: () => import('./commands/completions.ts'),
+  'git upstream set': () => import('./commands/git-upstream-set.ts'),
+  'git upstream show': () => import('./commands/git-upstream-show.ts'),
+  'git key': () => import('./commands/git-key.ts'),
+  'git sync': () => import('./commands/git-sync.ts'),
   'config show': () => import('./commands/config-show.ts'),
 };
 

@@ -78,8 +78,10 @@ export {
   writeRecord,
 } from './resolve/metadata.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
+export { type GitOptions, git, gitText, resolveRevision } from './run-git.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
 export { settleAll } from './settle-all.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { splitNul } from './split-nul.ts';
+export { createSshKey, type SshKey } from './ssh-key.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';

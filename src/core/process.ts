@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { Writable } from 'node:stream';
 import { isTerokError, messageOf, systemCodeOf, TerokError } from './errors.ts';
 
 export interface RunOptions {
@@ -6,6 +7,8 @@ export interface RunOptions {
   /** The whole environment of the child; nothing is inherited but what is named here */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly input?: string | Uint8Array;
+  /** What the program reads from its descriptor 3; for a secret, which must be in no argv, environment or file */
+  readonly descriptor3?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /** Bytes kept of each stream, 64 MiB by default; more is an error */
@@ -70,7 +73,12 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const child = spawn(file, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env ?? helperEnvironment(),
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [
+      options.input === undefined ? 'ignore' : 'pipe',
+      'pipe',
+      'pipe',
+      ...(options.descriptor3 === undefined ? [] : ['pipe' as const]),
+    ],
     detached: true,
   });
   const kill = (): void => {
@@ -87,6 +95,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     const ended = endOf(child, options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
     // a program that ends without reading its input is judged by its exit code
     child.stdin?.on('error', () => undefined).end(options.input);
+    (child.stdio[3] as Writable | null | undefined)?.on('error', () => undefined).end(options.descriptor3);
     const { tooLong, ...result } = await ended;
     options.signal?.throwIfAborted();
     if (tooLong) throw new TerokError('RUNTIME_FAILED', `\`${file}\` printed more than terok takes; it was killed.`, { context: { file } });

@@ -14,6 +14,10 @@ import type {
 } from '../core/index.ts';
 import type { ReEntry } from '../review/index.ts';
 import type { EgressApi } from './egress-api.ts';
+import type { GitApi, SyncView, UpstreamView } from './git-api.ts';
+
+export type { SyncView, UpstreamView };
+
 import type { ReviewChoice, Reviews } from './reviews-api.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
@@ -238,6 +242,7 @@ export interface Terok {
     remove(name: string): Promise<void>;
   };
   readonly egress: EgressApi;
+  readonly git: GitApi;
   backends(): Promise<readonly BackendReport[]>;
   doctor(): Promise<readonly DoctorFinding[]>;
   agents(): Promise<readonly AgentSummary[]>;

@@ -23,10 +23,11 @@ import {
   updateRecord,
 } from '../core/resolve/index.ts';
 import { createChannelIdentity } from '../exec-channel/index.ts';
-import { taskRef, taskRepository } from '../projects/git/index.ts';
 import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
+import { loadSettings } from './effective-settings.ts';
 import { taskPolicy } from './egress-policy.ts';
+import { planGate } from './plan-gate.ts';
 import { readTask } from './task-record.ts';
 
 /** Where the bottle keeps its trust roots. */
@@ -164,9 +165,12 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
   };
 }
 
+/** With the rules that hold now. */
 async function knownGate(context: TaskContext, slug: string): Promise<GatePlan | undefined> {
-  const gate = (await readTask(context.paths, slug))?.gate;
-  return gate === undefined ? undefined : { repository: taskRepository(gate, slug), writableRef: taskRef(slug) };
+  const task = await readTask(context.paths, slug);
+  if (task?.gate === undefined) return undefined;
+  const { settings } = await loadSettings(context, task.project);
+  return planGate(context, { project: task.project, slug, settings: settings.git, gate: task.gate });
 }
 
 export function vaultDir(context: TaskContext): string {

@@ -12,12 +12,12 @@ import {
   salvageCommand,
   taskChanges,
   taskDiff,
-  taskRef,
-  taskRepository,
 } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { ChangedFile, CommitSummary } from './api.ts';
+import type { TaskContext } from './context.ts';
+import { type GateInputs, planGate } from './plan-gate.ts';
 import type { TaskRecord } from './task-record.ts';
 
 export interface ImportedSource {
@@ -32,9 +32,12 @@ export interface ImportedSource {
 }
 
 /** Makes the project's gate where there is none, and says what a bottle of this task will be given of it. */
-export async function openGate(project: Project, slug: string): Promise<{ readonly dir: string; readonly plan: GatePlan }> {
+export async function openGate(
+  context: TaskContext,
+  { project, slug, settings }: Omit<GateInputs, 'gate'> & { readonly project: Project },
+): Promise<{ readonly dir: string; readonly plan: GatePlan }> {
   const dir = await ensureGate(project.dataDir, project.source);
-  return { dir, plan: { repository: taskRepository(dir, slug), writableRef: taskRef(slug) } };
+  return { dir, plan: planGate(context, { project, slug, settings, gate: dir }) };
 }
 
 /** Copies what is checked out, or a snapshot of a directory without git, into a repository for this task. */

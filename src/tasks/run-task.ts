@@ -100,7 +100,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     events.onTask?.(slug);
     const [seeds, gate, plan] = await settleAll([
       mintIdentity(context, slug),
-      openGate(project, slug),
+      openGate(context, { project, slug, settings: config.settings.git }),
       backend.resolve({ ...spec, slug, image }, cancel(request)),
     ]);
     await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));

@@ -22,6 +22,7 @@ import { createContext, type TaskContext } from './context.ts';
 import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
 import { createEgressApi } from './egress.ts';
+import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
 import { checkReEntry } from './re-entry.ts';
@@ -156,6 +157,10 @@ class LocalTerok implements Terok {
 
   get egress(): Terok['egress'] {
     return createEgressApi(this.#context, (text) => this.#slug(text));
+  }
+
+  get git(): Terok['git'] {
+    return createGitApi(this.#context);
   }
 
   async backends(): Promise<readonly BackendReport[]> {

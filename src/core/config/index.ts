@@ -11,4 +11,11 @@ export { mergeRequests, type Ungranted } from './merge-requests.ts';
 export { parseConfig } from './parse-config.ts';
 export { type RepositoryRequests, repositoryRequestsSchema, type Settings, settingsSchema } from './schema.ts';
 export { type BackendWishes, DEFAULT_BACKEND, type KnownBackend, selectBackendName } from './select-backend.ts';
-export { DEFAULT_LIMITS, type EffectiveSettings, type MergedSettings, mergeSettings, type SettingsOrigin } from './settings.ts';
+export {
+  DEFAULT_LIMITS,
+  type EffectiveSettings,
+  type GitSettingsInEffect,
+  type MergedSettings,
+  mergeSettings,
+  type SettingsOrigin,
+} from './settings.ts';

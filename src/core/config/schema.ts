@@ -51,6 +51,38 @@ const modelSchema = z.strictObject({
   model: z.string().min(1).max(200).optional().describe('Model of this agent'),
 });
 
+const ruleAction = z.enum(['refuse', 'hold', 'allow']);
+
+const gitSchema = z.strictObject({
+  class: z
+    .enum(['gatekeeping', 'online'])
+    .optional()
+    .describe('`gatekeeping`: a person pushes on. `online`: a push that meets every rule goes to the upstream at once'),
+  forward: z
+    .array(z.string().regex(/^[\w*][\w.*/-]{0,200}$/, 'expected the glob of a branch, such as `terok/**`'))
+    .max(50)
+    .optional()
+    .describe('With `online`: branches that go to the upstream by themselves, `terok/**` by default'),
+  rules: z
+    .strictObject({
+      secretPatterns: ruleAction.describe('Text that looks like a credential'),
+      largeFiles: ruleAction.describe('Files above `maxFileMiB`'),
+      programs: ruleAction.describe('Native programs and libraries'),
+      submodules: ruleAction.describe('A new or changed `.gitmodules`, or a commit of another repository in a tree'),
+      embeddedRepositories: ruleAction.describe('A directory that git would take for a repository'),
+      names: ruleAction.describe('Names with control, bidirectional or invisible characters, that are no UTF-8, or that collide'),
+      links: ruleAction.describe('Symbolic links that leave the tree or lead into `.git`'),
+      maxFileMiB: z.number().min(0.01).max(2048).describe('Largest file that is taken, `MiB`'),
+      allowedPaths: z
+        .array(z.string().min(1).max(500))
+        .max(200)
+        .describe('Globs of paths for which `secretPatterns`, `programs` and `largeFiles` are not asked'),
+    })
+    .partial()
+    .optional()
+    .describe('What a push into the gate is held against: `refuse`, `hold` for a person, or `allow`'),
+});
+
 /** `<config>/config.yml`, and `<config>/projects/<id>.yml` with the same fields. */
 export const settingsSchema = z.strictObject({
   backend: simpleName.optional().describe('Backend that makes the bottles'),
@@ -75,6 +107,7 @@ export const settingsSchema = z.strictObject({
     .optional()
     .describe('What a bottle may reach beside its model'),
   models: z.record(simpleName, modelSchema).optional().describe('Agent → its model server and model'),
+  git: gitSchema.optional().describe('The git gate: what a push must meet, and where it goes'),
   gitIdentity: z
     .strictObject({
       name: z.string().min(1).max(200).describe('Name in commits'),

@@ -1,15 +1,24 @@
 import type { ResourceLimits } from '../bottle.ts';
+import { DEFAULT_GATE_RULES, type GateRules } from '../gate-rules.ts';
 import type { SetWish } from './egress-sets-schema.ts';
 import type { Settings } from './schema.ts';
 
 /** Settings with every default filled in. */
-export interface EffectiveSettings extends Omit<Settings, 'limits' | 'unenforcedLimits' | 'sudo' | 'env' | 'egress' | 'models'> {
+export interface EffectiveSettings extends Omit<Settings, 'limits' | 'unenforcedLimits' | 'sudo' | 'env' | 'egress' | 'models' | 'git'> {
   readonly limits: ResourceLimits;
   readonly unenforcedLimits: NonNullable<Settings['unenforcedLimits']>;
   readonly sudo: boolean;
   readonly env: Readonly<Record<string, string>>;
   readonly egress: NonNullable<Settings['egress']>;
   readonly models: NonNullable<Settings['models']>;
+  readonly git: GitSettingsInEffect;
+}
+
+export interface GitSettingsInEffect {
+  readonly class: 'gatekeeping' | 'online';
+  /** Globs of branches that go to the upstream by themselves */
+  readonly forward: readonly string[];
+  readonly rules: GateRules;
 }
 
 export type SettingsOrigin = 'default' | 'global' | 'project';
@@ -37,6 +46,7 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
       sets: mergeSets(global.egress?.sets ?? [], project.egress?.sets ?? []),
     },
     models: { ...global.models, ...project.models },
+    git: mergeGit(global.git, project.git),
   };
   const origins = { ...originsOf(defaultsOf(settings), 'default'), ...originsOf(global, 'global'), ...originsOf(project, 'project') };
   return { settings, origins };
@@ -45,6 +55,19 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
 /** The project's word about a set wins. */
 function mergeSets(global: readonly SetWish[], project: readonly SetWish[]): SetWish[] {
   return [...global.filter(({ name }) => !project.some((own) => own.name === name)), ...project];
+}
+
+function mergeGit(global: Settings['git'] = {}, project: Settings['git'] = {}): GitSettingsInEffect {
+  const { maxFileMiB, allowedPaths, ...actions } = { ...defined(global.rules), ...defined(project.rules) };
+  return {
+    class: project.class ?? global.class ?? 'gatekeeping',
+    forward: project.forward ?? global.forward ?? ['terok/**'],
+    rules: {
+      actions: { ...DEFAULT_GATE_RULES.actions, ...actions },
+      maxFileBytes: maxFileMiB === undefined ? DEFAULT_GATE_RULES.maxFileBytes : Math.floor(maxFileMiB * 1024 ** 2),
+      allowedPaths: allowedPaths ?? DEFAULT_GATE_RULES.allowedPaths,
+    },
+  };
 }
 
 function defaultsOf(settings: EffectiveSettings): Settings {
@@ -60,6 +83,8 @@ function originsOf(settings: Settings, origin: SettingsOrigin): Record<string, S
   return Object.fromEntries(names.map((name) => [name, origin]));
 }
 
-function defined(limits: Settings['limits']): Partial<ResourceLimits> {
-  return Object.fromEntries(Object.entries(limits ?? {}).filter(([, value]) => value !== undefined));
+function defined<T extends object>(values: T | undefined): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values ?? {}).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
-import path from 'node:path';
-import { ignoreCodes, parseSlug } from '../../core/index.ts';
+import { rm } from 'node:fs/promises';
 import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskRef, taskRepository } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
+import { taskSlugs } from './task-slugs.ts';
 
 /** Discarded work can be brought back for this long. */
 const KEEP_DAYS = 30;
@@ -90,12 +89,4 @@ export async function listTaskBranches(gate: string): Promise<TaskBranch[]> {
     branches.push({ slug, repository, base, tip, commits });
   }
   return branches;
-}
-
-async function taskSlugs(gate: string): Promise<string[]> {
-  const names = (await ignoreCodes(['ENOENT'], () => readdir(path.join(gate, 'tasks')))) ?? [];
-  return names
-    .filter((name) => /^[a-z][a-z0-9-]*\.git$/.test(name))
-    .map((name) => parseSlug(name.slice(0, -4)))
-    .sort();
 }

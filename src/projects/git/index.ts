@@ -1,12 +1,15 @@
 export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
 export { type Approval, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
+export { changesOfCommits, readBlob, resolveTask } from './commit-changes.ts';
 export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
-export { ensureGate, looseTip, taskRef, taskRepository } from './gate.ts';
+export { ensureGate, looseTip, openTaskRepository, taskRef, taskRepository } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
 export { clearMessage, type RejectRequest, rejectTask } from './reject-task.ts';
 export { hostOfUrl, remoteHosts } from './remote-hosts.ts';
 export { type Review, type ReviewRequest, type ReviewSubject, reviewTask } from './review-task.ts';
+export { readVerdict, type ScanVerdict } from './scan-verdicts.ts';
+export { type PendingChange, readSync, type SyncReport, type SyncState, syncUpstream, takePending } from './sync-upstream.ts';
 export { applyApproved, type TakeRequest, underApproval } from './take-task.ts';
 export { type TaskChanges, type TaskCommit, type TaskFile, taskChanges, taskDiff } from './task-changes.ts';

@@ -1,0 +1,115 @@
+/*
+ * Scope: how git on the host reaches an upstream: which program, which key, which host key, which credential.
+ * Out of scope: what is fetched or pushed. Fail-safe direction: no configuration, agent, key or known host of the user takes part unless
+ * the project says so; an unknown host key ends the connection; a credential goes to the exact address of the upstream alone.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { type GitOptions, type GitSettings, TerokError } from '../core/index.ts';
+import type { Vault } from '../vault/index.ts';
+import type { UpstreamRecord } from './upstream-record.ts';
+import { parseUpstreamUrl } from './upstream-url.ts';
+
+export interface TransportInputs {
+  readonly record: UpstreamRecord;
+  readonly vault: Vault;
+  /** Private key of an SSH upstream without `useAgent` */
+  readonly keyFile: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface Transport extends AsyncDisposable {
+  readonly url: string;
+  /** Options for one run of git: a credential is read once, so each run asks for its own */
+  options(): Promise<Pick<GitOptions, 'settings' | 'env' | 'descriptor3'>>;
+}
+
+export async function openTransport(inputs: TransportInputs): Promise<Transport> {
+  const { kind, url } = parseUpstreamUrl(inputs.record.url);
+  return kind === 'ssh' ? await openSsh(url, inputs) : openHttps(url, inputs);
+}
+
+/** `none` for what could start a program or reach a socket of the user. */
+const SSH_OPTIONS = [
+  'BatchMode=yes',
+  'IdentitiesOnly=yes',
+  'StrictHostKeyChecking=yes',
+  'GlobalKnownHostsFile=/dev/null',
+  'UpdateHostKeys=no',
+  'CheckHostIP=no',
+  'ForwardAgent=no',
+  'ForwardX11=no',
+  'ControlMaster=no',
+  'ControlPath=none',
+  'ProxyCommand=none',
+  'PermitLocalCommand=no',
+  'PreferredAuthentications=publickey',
+  'ConnectTimeout=20',
+  'ServerAliveInterval=15',
+  'ServerAliveCountMax=4',
+];
+
+async function openSsh(url: string, { record, keyFile, env = process.env }: TransportInputs): Promise<Transport> {
+  const { host, port } = parseUpstreamUrl(record.url);
+  if (record.hostKeys === undefined || record.hostKeys.length === 0) {
+    throw new TerokError('REFUSED', `No host key of \`${host}\` is pinned, so it could be anyone.`, {
+      hint: 'Give the one that its owner publishes: `terok git upstream set URL --host-key "ssh-ed25519 AAAA…"`.',
+    });
+  }
+  const dir = await mkdtemp(path.join(tmpdir(), 'terok-ssh-'));
+  const knownHosts = path.join(dir, 'known_hosts');
+  const name = port === undefined || port === 22 ? host : `[${host}]:${port}`;
+  await writeFile(knownHosts, record.hostKeys.map((key) => `${name} ${key}\n`).join(''), { mode: 0o600 });
+  const agent = record.useAgent === true ? ['IdentitiesOnly=no', 'IdentityFile=none'] : ['IdentityAgent=none', `IdentityFile=${keyFile}`];
+  // The first word about an option counts
+  const words = [...agent, `UserKnownHostsFile=${knownHosts}`, ...SSH_OPTIONS].flatMap((option) => ['-o', option]);
+  const settings: GitSettings = {
+    'core.sshCommand': ['ssh', '-F', '/dev/null', ...words].map(shellWord).join(' '),
+    'ssh.variant': 'ssh',
+    'protocol.allow': 'never',
+    'protocol.file.allow': 'never',
+    'protocol.ssh.allow': 'always',
+  };
+  const socket = record.useAgent === true && env.SSH_AUTH_SOCK !== undefined ? { env: { SSH_AUTH_SOCK: env.SSH_AUTH_SOCK } } : {};
+  return {
+    url,
+    options: async () => await Promise.resolve({ settings, ...socket }),
+    [Symbol.asyncDispose]: async () => await rm(dir, { recursive: true, force: true }),
+  };
+}
+
+/** Runs in a shell that git starts; constant. What it reads is gone after the first answer. */
+const HELPER = '!f() { [ "$1" = get ] && cat <&3; }; f';
+
+function openHttps(url: string, { record, vault }: TransportInputs): Transport {
+  const scheme = new URL(url).protocol.slice(0, -1);
+  const settings: GitSettings = {
+    'credential.helper': '',
+    'credential.useHttpPath': 'true',
+    [`credential.${url}.helper`]: HELPER,
+    'http.followRedirects': 'false',
+    'http.sslVerify': 'true',
+    'http.lowSpeedLimit': '100',
+    'http.lowSpeedTime': '60',
+    'protocol.allow': 'never',
+    'protocol.file.allow': 'never',
+    [`protocol.${scheme}.allow`]: 'always',
+  };
+  return {
+    url,
+    async options() {
+      if (record.secret === undefined) return { settings };
+      const value = (await vault.get(record.secret)).reveal().trim();
+      if (/[\n\0]/.test(value))
+        throw new TerokError('USAGE', `The secret \`${record.secret}\` has more than one line, so it is no password or token.`);
+      return { settings, descriptor3: `username=${record.user ?? 'git'}\npassword=${value}\n` };
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+/** One word for a POSIX shell, which git hands `core.sshCommand` to. */
+function shellWord(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
