@@ -256,6 +256,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   secret: 'Store, list and remove secrets',
   egress: 'What bottles may reach: look at it, change it, try it',
   audit: 'Records of what gateways decided',
+  git: 'The upstream of a project: name it, its key, what it has',
   backend: 'Ways to make bottles',
   agent: 'Agents that terok can run',
   config: 'Settings in effect',

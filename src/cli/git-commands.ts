@@ -9,12 +9,16 @@ const dir = {
 
 /** Commands about the upstream of a project. */
 export const GIT_COMMANDS = {
-  'git upstream set': {
-    summary: 'Name the repository that the work of a project goes to',
+  'git upstream': {
+    summary: 'Show or name the repository that the work of a project goes to',
     details: [
       'The upstream is never seen by a bottle. Over SSH terok uses a deploy key of the project (`terok git key` prints it) and takes only the host key that you name; over HTTPS it uses a stored secret, which is in no address, argument or configuration.',
     ],
-    arguments: { url: { kind: 'required', description: '`git@host:owner/name.git`, `ssh://…` or `https://…`' }, dir },
+    arguments: {
+      action: { kind: 'required', choices: ['show', 'set'], description: '`show` it, or `set` it to URL' },
+      url: { kind: 'optional', description: '`git@host:owner/name.git`, `ssh://…` or `https://…`' },
+      dir,
+    },
     options: {
       hostKey: { kind: 'list', placeholder: 'KEY', description: 'Host key of an SSH upstream, such as `ssh-ed25519 AAAA…`' },
       agent: { kind: 'flag', description: 'Use your SSH agent in place of the deploy key of the project' },
@@ -32,7 +36,6 @@ export const GIT_COMMANDS = {
     },
     examples: [['terok git upstream set git@git.example.com:team/shop.git --host-key "ssh-ed25519 AAAA…"', 'over SSH']],
   },
-  'git upstream show': { summary: 'Show the upstream of a project', arguments: { dir }, options: { json } },
   'git key': { summary: 'Print the deploy key of a project; it is made where there is none', arguments: { dir }, options: { json } },
   'git sync': {
     summary: 'Ask the upstream what is new',

@@ -12,8 +12,6 @@ const forgeSchema = z.strictObject({
   secret: secretName,
 });
 
-export type ForgeRecord = z.infer<typeof forgeSchema>;
-
 const upstreamSchema = z.strictObject({
   version: z.literal(1),
   /** As `parseUpstreamUrl` gives it */

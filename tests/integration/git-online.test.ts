@@ -96,7 +96,7 @@ describe('a push of an online project', () => {
     ['a native program', { tool: Buffer.from('\x7fELF\x02\x01\x01\x00\x00\x00', 'latin1') }, /the scan holds it \(tool is an ELF program/],
   ])('with %s waits for a person', async (_name, files, words) => {
     await using bench = await openBench();
-    await bench.lab.commit(bench.clone, files as Record<string, string | Buffer>, 'Change');
+    await bench.lab.commit(bench.clone, files, 'Change');
     expect((await gitIn(bench.clone, ['push'])).stderr).toMatch(words);
     expect(await upstreamTip(bench)).toBe('');
     expect(await forwards(bench)).toContain('waiting');
