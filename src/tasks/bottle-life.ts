@@ -160,9 +160,19 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
     vaultDir: vaultDir(context),
     ca: caFiles(plan.stateDir),
     ...(existsSync(canaryFile(plan.stateDir)) ? { canaryFile: canaryFile(plan.stateDir) } : {}),
+    ...(await hostSide(context, plan.spec.project)),
     ...(gate === undefined ? {} : { gate }),
     ...(context.targets === undefined ? {} : { targets: context.targets }),
   };
+}
+
+/** How this machine reaches the internet. */
+async function hostSide(context: TaskContext, project: string): Promise<Pick<GatewayPlan, 'upstreamCa' | 'upstreamProxy'>> {
+  const { loadGlobalConfig, loadProjectConfig, mergeSettings, resolveUpstreamProxy } = await import('../core/config/index.ts');
+  const [global, own] = await Promise.all([loadGlobalConfig(context.paths), loadProjectConfig(context.paths, project)]);
+  const { upstreamCa, upstreamProxy: wanted } = mergeSettings(global.value, own.value).settings.egress;
+  const upstreamProxy = resolveUpstreamProxy(wanted, context.env);
+  return { ...(upstreamCa === undefined ? {} : { upstreamCa }), ...(upstreamProxy === undefined ? {} : { upstreamProxy }) };
 }
 
 /** With the rules that hold now. */

@@ -39,7 +39,7 @@ function fill(): void {
 }
 
 test('a full disk refuses every request with a reason, and nothing goes out; space opens the way again', async () => {
-  await rig.start((r) => [secureRoute(r)], disk);
+  await rig.start((r) => [secureRoute(r)], { auditDir: disk });
   expect((await rig.curl(url())).status).toBe(200);
   fill();
   // What is left of the last page takes some lines more
@@ -61,7 +61,7 @@ test('a full disk refuses every request with a reason, and nothing goes out; spa
 });
 
 test('a denial stands while it cannot be recorded, and a connection that is joined unread is refused too', async () => {
-  await rig.start((r) => [secureRoute(r, { mode: 'passthrough' })], disk);
+  await rig.start((r) => [secureRoute(r, { mode: 'passthrough' })], { auditDir: disk });
   const joined = async (): Promise<number> => (await rig.curl(url(), '-k')).exitCode ?? -1;
   expect(await joined()).toBe(0);
   fill();

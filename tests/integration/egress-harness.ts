@@ -17,6 +17,9 @@ import {
   run,
 } from '../../src/core/index.ts';
 import { mintBottleCa, parseEgressPolicy } from '../../src/core/resolve/index.ts';
+
+import type { UpstreamProxy } from '../../src/core/upstream-proxy.ts';
+
 import { createEgress, type Egress, openAuditLog, type WatchedValue } from '../../src/sidecars/egress/index.ts';
 
 export const NAME = 'api.test.example';
@@ -99,9 +102,13 @@ export class Rig implements AsyncDisposable {
     return rig;
   }
 
-  async start(routes: (rig: Rig) => readonly Route[], auditDir = this.dir): Promise<this> {
+  async start(
+    routes: (rig: Rig) => readonly Route[],
+    { auditDir = this.dir, ...options }: { readonly auditDir?: string; readonly upstreamProxy?: UpstreamProxy } = {},
+  ): Promise<this> {
     this.auditFile = path.join(auditDir, `audit-${randomUUID()}.jsonl`);
     this.egress = await createEgress({
+      ...options,
       policy: this.policy(routes(this)),
       ca: this.ca,
       audit: openAuditLog(this.auditFile),

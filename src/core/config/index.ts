@@ -19,3 +19,4 @@ export {
   mergeSettings,
   type SettingsOrigin,
 } from './settings.ts';
+export { resolveUpstreamProxy } from './upstream-proxy-schema.ts';

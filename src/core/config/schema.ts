@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type ComparedRoute, routeConflict } from '../resolve/route-conflicts.ts';
 import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
 import { egressSetName, egressSetsSchema } from './egress-sets-schema.ts';
+import { upstreamProxySchema } from './upstream-proxy-schema.ts';
 
 /** Points at the second of two routes; the message names both. */
 function assertNoConflict(routes: readonly ComparedRoute[], context: z.RefinementCtx): void {
@@ -103,6 +104,12 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       routes: z.array(configuredRouteSchema).max(200).superRefine(assertNoConflict).default([]).describe('Hosts that a bottle may reach'),
       sets: egressSetsSchema.default([]).describe('Curated sets of routes, such as `npm`; `terok egress sets` shows what each means here'),
+      upstreamProxy: upstreamProxySchema.optional().describe('Proxy through which this machine reaches the internet'),
+      upstreamCa: z
+        .string()
+        .startsWith('/')
+        .optional()
+        .describe('File with further CAs (PEM) that servers may have, beside those of this machine'),
     })
     .optional()
     .describe('What a bottle may reach beside its model'),

@@ -44,12 +44,24 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
     egress: {
       routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])],
       sets: mergeSets(global.egress?.sets ?? [], project.egress?.sets ?? []),
+      ...chosen('upstreamProxy', global, project),
+      ...chosen('upstreamCa', global, project),
     },
     models: { ...global.models, ...project.models },
     git: mergeGit(global.git, project.git),
   };
   const origins = { ...originsOf(defaultsOf(settings), 'default'), ...originsOf(global, 'global'), ...originsOf(project, 'project') };
   return { settings, origins };
+}
+
+/** The project's word, then the global one. */
+function chosen<K extends 'upstreamProxy' | 'upstreamCa'>(
+  key: K,
+  global: Settings,
+  project: Settings,
+): Pick<NonNullable<Settings['egress']>, K> {
+  const value = project.egress?.[key] ?? global.egress?.[key];
+  return (value === undefined ? {} : { [key]: value }) as Pick<NonNullable<Settings['egress']>, K>;
 }
 
 /** The project's word about a set wins. */

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net';
 import type { BottleCa } from '../../core/certificate.ts';
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
+import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
 import type { AuditLog } from './audit-log.ts';
 import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
@@ -20,12 +21,13 @@ import {
   watchedWith,
 } from './data-loss/index.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
-import type { ResolveName } from './dial.ts';
+import { type Dial, directDial, type ResolveName, resolveOnHost } from './dial.ts';
 import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { nestedTunnel } from './message.ts';
 import { type PassThroughOptions, passThrough, UNREADABLE_TLS } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
+import { proxyDial } from './proxy-dial.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
 import { MatcherCache } from './scrub.ts';
@@ -44,6 +46,8 @@ export interface EgressOptions {
   readonly upstreamCaPem?: string;
   /** Where totals of budgets lie, so that a restart does not forget them; in memory alone where absent */
   readonly budgetFile?: string;
+  /** Proxy of the host */
+  readonly upstreamProxy?: UpstreamProxy;
   /** Addresses of a name; the host's resolver where absent */
   readonly resolveName?: ResolveName;
   /** Values that must not leave the bottle */
@@ -95,6 +99,10 @@ export async function createEgress(options: EgressOptions): Promise<Egress> {
   return new BottleEgress(options);
 }
 
+function dialOf({ upstreamProxy, resolveName = resolveOnHost, readSecret }: EgressOptions): Dial {
+  return upstreamProxy === undefined ? directDial(resolveName) : proxyDial(upstreamProxy, { resolveName, readSecret });
+}
+
 class BottleEgress implements Egress {
   readonly #audit: AuditLog;
   readonly #refusals: Refusals;
@@ -116,7 +124,7 @@ class BottleEgress implements Egress {
     this.#budgets = new Budgets(options.budgetFile);
     this.#refusals = new Refusals(options.audit);
     this.#secrets = new SecretCache(options.readSecret);
-    this.#upstreams = new Upstreams(options);
+    this.#upstreams = new Upstreams({ ...options, dial: dialOf(options) });
     this.#tripwire = options.tripwire === undefined ? undefined : new Tripwire(options.tripwire);
     this.#dataLoss = new DataLossGuard({
       values: new WatchedValues(watchedWith(options.tripwire?.canary, options.watched)),

@@ -5,7 +5,7 @@
 import type net from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { EgressTarget } from './decide.ts';
-import { type Dial, directDial, type ResolveName, resolveOnHost } from './dial.ts';
+import type { Dial } from './dial.ts';
 import { Http1Transport } from './http1-transport.ts';
 import { Http2Transport } from './http2-transport.ts';
 import { ServerTransport } from './server-transport.ts';
@@ -25,8 +25,8 @@ export class Upstreams {
   readonly #tls: UpstreamTls;
   readonly #servers = new Map<string, ServerTransport>();
 
-  constructor(options: { readonly resolveName?: ResolveName; readonly upstreamCaPem?: string; readonly dial?: Dial }) {
-    this.#dial = options.dial ?? directDial(options.resolveName ?? resolveOnHost);
+  constructor(options: { readonly dial: Dial; readonly upstreamCaPem?: string }) {
+    this.#dial = options.dial;
     this.#tls = new UpstreamTls(options.upstreamCaPem);
   }
 

@@ -1,4 +1,5 @@
 import type { EgressPolicy, GateRules } from '../../core/index.ts';
+import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
 
 /** Everything that the gateway of one bottle needs to know: `<stateDir>/gateway.json`, mode 0600. Holds names of secrets, never values. */
 export interface GatewayPlan {
@@ -20,6 +21,8 @@ export interface GatewayPlan {
   readonly gate?: GatePlan;
   /** Extra CAs (PEM file) trusted for upstreams, beside the host's own */
   readonly upstreamCa?: string;
+  /** Proxy of the host */
+  readonly upstreamProxy?: UpstreamProxy;
   readonly targets?: TargetsPlan;
 }
 
