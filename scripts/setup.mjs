@@ -26,6 +26,7 @@ export const TEST_PROGRAMS = [
   { program: 'useradd', package: 'passwd', why: 'makes the user of the tests without root' },
   { program: 'pkill', package: 'procps', why: 'ends the processes of that user' },
   { program: 'openssl', package: 'openssl', why: 'checks certificates in tests' },
+  { program: 'strace', package: 'strace', why: 'sees which programs a command starts' },
   { program: 'tmux', package: 'tmux', why: 'is the terminal of tests' },
   { program: 'zsh', package: 'zsh', why: 'reads its completion script in a test' },
   { program: 'fish', package: 'fish', why: 'reads its completion script in a test' },
