@@ -7,7 +7,7 @@ import { parseEgressPolicy } from '../core/resolve/index.ts';
 import type { StoredRule } from './stored-rule.ts';
 
 export interface PolicySource {
-  /** Shown to people, for example `config.yml` or `project, version 3` */
+  /** Shown to people, for example `config.yml` or `terok egress allow or deny, for the task` */
   readonly origin: string;
   readonly rules: readonly StoredRule[];
 }

@@ -42,8 +42,7 @@ export async function projectSource(project: Pick<Project, 'dataDir'>): Promise<
 }
 
 async function sourceOf(dir: string, what: string): Promise<readonly PolicySource[]> {
-  const { number, rules } = await readRules(dir);
-  return [{ origin: `\`terok egress\` for ${what}, version ${number}`, rules }];
+  return [{ origin: `terok egress allow or deny, for ${what}`, rules: (await readRules(dir)).rules }];
 }
 
 /**

@@ -5,6 +5,7 @@ import { sealedNetworkStatus } from '../sidecars/gateway/index.ts';
 import type { TaskStatus, TaskSummary } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { dataLossNotes } from './data-loss.ts';
+import { taskPolicy } from './egress-policy.ts';
 import { readChanges } from './repository.ts';
 import { readTask, type TaskRecord } from './task-record.ts';
 
@@ -26,13 +27,14 @@ export async function describeTask(context: TaskContext, slug: string): Promise<
     throw new TerokError('NOT_FOUND', `The task \`${slug}\` has no record yet.`, { hint: 'List the tasks with `terok list`.' });
   const { task, record } = known;
   const [statuses, network] = await Promise.all([runtimeStatuses(context, [known]), sealedNetworkStatus(bottleDirs(context.paths, slug))]);
+  const policy = record.plan === undefined ? undefined : (await taskPolicy(context, slug)).policy;
   const { spec, missingLimits } = record.plan ?? { spec: undefined, missingLimits: [] };
   return {
     ...(await summarise(known, statuses.get(slug) ?? 'missing')),
     image: task.image,
     limits: spec?.limits ?? { memoryMiB: 0, cpus: 0, pids: 0, files: 0 },
     missingLimits,
-    routes: spec?.egress.routes.map(withoutPhantom) ?? [],
+    routes: policy?.routes.map(withoutPhantom) ?? [],
     branch: `refs/heads/terok/${slug}`,
     gateway: network.gateway === 'serving' ? 'running' : 'stopped',
     ...(task.status === undefined ? {} : { exit: task.status }),

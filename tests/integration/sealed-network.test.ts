@@ -105,14 +105,14 @@ describe('an open sealed network', () => {
   });
 
   it('opens the port of a new policy, closes the port of an old one and keeps the policy on disk', async () => {
-    const network = await makeTestNetwork([ROUTE]);
+    const network = await makeTestNetwork([{ ...ROUTE, ports: [9443] }]);
     await (await openSealedNetwork(network.plan)).ready;
     const before = await network.probe([{ kind: 'tcp', host: '198.18.200.200', port: 8443 }]);
     const policy = { version: 1 as const, routes: [{ ...ROUTE, hosts: ['new.example.com'], ports: [8443, 3128] }] };
     await setNetworkPolicy(network.plan, policy);
     const after = await network.probe([
       { kind: 'tcp', host: '198.18.200.200', port: 8443 },
-      { kind: 'tcp', host: '198.18.200.200', port: 443 },
+      { kind: 'tcp', host: '198.18.200.200', port: 9443 },
       { kind: 'tcp', host: '198.18.0.1', port: 3128, send: 'GET / HTTP/1.1\r\n\r\n' },
       { kind: 'dns', server: '198.18.0.1', name: 'new.example.com', type: 'A' },
       { kind: 'dns', server: '198.18.0.1', name: 'example.com', type: 'A' },

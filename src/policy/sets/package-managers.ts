@@ -99,10 +99,17 @@ export async function mavenRepositories(host: HostFiles): Promise<Registries> {
     for (const [, body = ''] of text.matchAll(
       /<(?:mirror|repository|pluginRepository)>([\s\S]*?)<\/(?:mirror|repository|pluginRepository)>/g,
     )) {
+      // Maven ships a mirror that only blocks
+      if (/<blocked>\s*true\s*<\/blocked>/.test(body)) continue;
       const url = /<url>\s*([^<\s]+)\s*<\/url>/.exec(body)?.[1];
       if (url !== undefined)
         addresses.push([expand(url.replaceAll('&amp;', '&').replaceAll('${env.', '${'), host.env), shortName(file, host)]);
-      replacesCentral ||= /<mirrorOf>[^<]*(?:\*|central)[^<]*<\/mirrorOf>/.test(body);
+      const of =
+        /<mirrorOf>([^<]*)<\/mirrorOf>/
+          .exec(body)?.[1]
+          ?.split(',')
+          .map((word) => word.trim()) ?? [];
+      replacesCentral ||= of.some((word) => ['*', 'external:*', 'central'].includes(word)) && !of.includes('!central');
     }
   }
   return toRegistries([...(replacesCentral ? [] : [['https://maven.example', 'default'] as const]), ...addresses]);

@@ -188,7 +188,7 @@ function failureMessage(reason: Denied['reason'], name: string): string {
 
 function failureHint(reason: Denied['reason'], route: string): string {
   if (reason === 'address-not-allowed')
-    return `To allow it, a person adds the network to \`privateNetworks\` of the route \`${route}\` in the project setting \`egress.routes\`.`;
+    return `To allow it, a person adds the network to \`privateNetworks\` of the rule \`${route}\`, or allows the host anew with \`terok egress allow … --private-network CIDR\`.`;
   if (reason === 'upstream-untrusted') return 'A person adds the CA of that server to the trust store of the host.';
   return 'Try again; `terok doctor` on the host checks the network.';
 }

@@ -11,9 +11,11 @@ export interface ListenerSpec {
 export type HelperMessage = { readonly kind: 'open'; readonly spec: ListenerSpec } | { readonly kind: 'failed'; readonly reason: string };
 
 const ANY = '0.0.0.0';
+/** Open in every bottle: opening a port takes a process of its own, and a host that is allowed while an agent works is to be there at once. */
+const USUAL_PORTS = [80, 443];
 
 /**
- * The sockets for a policy: terok's own services, and one on every address for each port that a route names. A service whose port a
+ * The sockets for a policy: terok's own services, and one on every address for the usual ports and each port that a route names. A service whose port a
  * route names too shares the one socket; the local address of a connection tells which was meant.
  */
 export function listenerSpecs(ports: readonly number[], hasGate: boolean): ListenerSpec[] {
@@ -23,7 +25,7 @@ export function listenerSpecs(ports: readonly number[], hasGate: boolean): Liste
     [SEALED.proxyPort, SEALED.serviceAddress],
     ...(hasGate ? [[SEALED.gatePort, SEALED.gateAddress] as [number, string]] : []),
   ];
-  const tcp = new Map([...services, ...ports.map((port): [number, string] => [port, ANY])]);
+  const tcp = new Map([...services, ...[...USUAL_PORTS, ...ports].map((port): [number, string] => [port, ANY])]);
   return [
     { protocol: 'udp', address: SEALED.serviceAddress, port: SEALED.dnsPort },
     ...[...tcp].map(([port, address]): ListenerSpec => ({ protocol: 'tcp', address, port })),

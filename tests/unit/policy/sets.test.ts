@@ -95,6 +95,14 @@ describe('the mirrors of this machine take the place of the public registry', ()
     expect(await servers('maven')).toEqual(['maven.company.example:443 ~/.m2/settings.xml']);
   });
 
+  test('maven: a mirror that only blocks, or that is of something else, leaves the public one', async () => {
+    const mirror = (of: string, more = '') => `<mirror><mirrorOf>${of}</mirrorOf><url>http://0.0.0.0/</url>${more}</mirror>`;
+    put('etc/maven/settings.xml', `<settings><mirrors>${mirror('external:http:*', '<blocked>true</blocked>')}</mirrors></settings>`);
+    expect(await servers('maven')).toEqual(['maven.example:443 default']);
+    put('home/.m2/settings.xml', '<mirror><mirrorOf>*,!central</mirrorOf><url>https://rest.example/</url></mirror>');
+    expect(await servers('maven')).toEqual(['maven.example:443 default', 'rest.example:443 ~/.m2/settings.xml']);
+  });
+
   test('apt: the sources of the machine', async () => {
     put(
       'etc/apt/sources.list.d/debian.sources',
