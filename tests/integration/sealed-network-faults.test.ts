@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readlinkSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ProcessIdentity, Route } from '../../src/core/index.ts';
+import { HOST_LOOPBACK_NAME, type ProcessIdentity, type Route } from '../../src/core/index.ts';
 import { closeSealedNetwork, openSealedNetwork, reopenSealedNetwork, sealedNetworkStatus } from '../../src/sidecars/gateway/index.ts';
 import {
   eventually,
@@ -57,6 +60,47 @@ describe('a sealed network after kill -9', () => {
     expect(network.gateway()?.pid).not.toBe(first?.pid);
     expect(await network.probe([ASK])).toEqual([before]);
     expect(meanwhile).toEqual(['ENETUNREACH']);
+  });
+
+  it('of the gateway under load: requests fail or are whole, none that is not allowed gets out, and new ones succeed', async () => {
+    const seen: string[] = [];
+    const server = http.createServer((request, response) => {
+      seen.push(request.url ?? '');
+      setTimeout(() => response.end('whole'), 20);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const host = HOST_LOOPBACK_NAME;
+    const route: Route = {
+      name: 'load',
+      hosts: [host],
+      ports: [port],
+      mode: 'inspect',
+      paths: ['/ok'],
+      privateNetworks: ['127.0.0.1/32'],
+    };
+    const network = await makeTestNetwork([route]);
+    await (await openSealedNetwork(network.plan)).ready;
+    const ask = (path: string) =>
+      ({
+        kind: 'tcp',
+        host: '198.18.0.1',
+        port: 3128,
+        send: `GET http://${host}:${port}${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nConnection: close\r\n\r\n`,
+      }) as const;
+    const load = Array.from({ length: 4 }, () => network.probe(Array.from({ length: 60 }, (_, at) => ask(at % 2 === 0 ? '/ok' : '/no'))));
+    await eventually('requests pass', () => seen.length > 4, 15_000);
+    const first = network.gateway();
+    kill(first);
+    const outcomes = (await Promise.all(load)).flat();
+    expect(outcomes.some((outcome) => outcome.includes(' 200 OK'))).toBe(true);
+    for (const outcome of outcomes.filter((text) => text.includes(' 200 OK'))) expect(outcome).toMatch(/whole/);
+    expect(new Set(seen)).toEqual(new Set(['/ok']));
+    await eventually('a new gateway serves', isServing(network), 15_000);
+    expect(network.gateway()?.pid).not.toBe(first?.pid);
+    expect((await network.probe([ask('/ok'), ask('/no')])).map((outcome) => / (\d{3}) /.exec(outcome)?.[1])).toEqual(['200', '403']);
+    server.close();
+    server.closeAllConnections();
   });
 
   it('of the gateway, five times in a row: it still comes back', async () => {

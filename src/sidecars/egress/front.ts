@@ -92,7 +92,7 @@ export class Fronts {
   async #frontOf(target: EgressTarget): Promise<Front> {
     const key = `${target.name}:${target.port}`;
     const known = this.#fronts.get(key);
-    if (known !== undefined && Date.now() - known.madeAt < LEAF_AGE_MS) {
+    if (known !== undefined && isFresh(known)) {
       this.#fronts.delete(key);
       this.#fronts.set(key, known);
       return known;
@@ -129,6 +129,12 @@ export class Fronts {
     } as http2.SecureServerOptions);
     return configure(server, this.#handlers, target, true);
   }
+}
+
+/** A clock that was set back would make a certificate of before one of the future. */
+function isFresh({ madeAt }: Front): boolean {
+  const age = Date.now() - madeAt;
+  return age > -DAY_MS / 2 && age < LEAF_AGE_MS;
 }
 
 /** `requestTimeout` is off because an upload may last long; `headersTimeout` stays. */

@@ -12,9 +12,9 @@ export class SecretCache {
 
   read(name: string): Promise<string> {
     const known = this.#entries.get(name);
-    if (known !== undefined && known.until > Date.now()) return known.value;
+    if (known !== undefined && known.until > performance.now()) return known.value;
     const value = this.#read(name);
-    this.#entries.set(name, { value, until: Date.now() + LIFETIME_MS });
+    this.#entries.set(name, { value, until: performance.now() + LIFETIME_MS });
     value.catch(() => this.#entries.delete(name));
     return value;
   }
