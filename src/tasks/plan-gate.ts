@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { GitSettingsInEffect } from '../core/config/index.ts';
 import { ownFile } from '../core/index.ts';
-import { taskRef, taskRepository } from '../projects/git/index.ts';
+import { taskLfsDir, taskRef, taskRepository } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
@@ -22,7 +22,7 @@ export function planGate({ paths }: TaskContext, { project, slug, settings, gate
     writableRef: taskRef(slug),
     rules: settings.rules,
     lfs: {
-      directory: path.join(gate, 'lfs', slug),
+      directory: taskLfsDir(gate, slug),
       ...(project.isGit ? { offered: path.join(project.source, '.git/lfs/objects') } : {}),
     },
     ...(settings.class === 'online' ? { afterPush: { main, argument: JSON.stringify({ paths, slug }) } } : {}),

@@ -7,6 +7,7 @@ import { git, gitText, resolveRevision } from './git.ts';
 const MAX_CHANGES = 20_000;
 /** Longer contents give no details */
 const MAX_BLOB_BYTES = 1024 ** 2;
+const MAX_POINTER_BYTES = 1_024;
 
 /** The commit that a task began with. */
 export async function resolveTask(repository: string): Promise<string | undefined> {
@@ -49,4 +50,19 @@ export async function readBlob(repository: string, id: string): Promise<Buffer |
   const [, bytes] = /^blob (\d+)$/.exec(size) ?? [];
   if (bytes === undefined || Number(bytes) > MAX_BLOB_BYTES) return undefined;
   return (await git(repository, ['cat-file', 'blob', id])).stdout;
+}
+
+/** True where one of the changes brings a file that stands for an object of Git LFS, which a push of git does not take along. */
+export async function bringsLfsPointers(repository: string, changes: readonly TreeChange[]): Promise<boolean> {
+  const ids = [...new Set(changes.map(({ id }) => id))].filter((id) => !/^0+$/.test(id));
+  const check = await gitText(repository, ['cat-file', '--batch-check=%(objectname) %(objecttype) %(objectsize)'], {
+    input: ids.map((id) => `${id}\n`).join(''),
+  });
+  const small = check
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([, type, size]) => type === 'blob' && Number(size) <= MAX_POINTER_BYTES);
+  if (small.length === 0) return false;
+  const { stdout } = await git(repository, ['cat-file', '--batch'], { input: small.map(([id = '']) => `${id}\n`).join('') });
+  return stdout.includes('\nversion https://git-lfs.github.com/spec/');
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskRef, taskRepository } from './gate.ts';
+import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskLfsDir, taskRef, taskRepository } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 import { taskSlugs } from './task-slugs.ts';
 
@@ -38,6 +38,7 @@ export async function pruneDiscarded(gate: string, now: Date = new Date()): Prom
     const names = (await gitText(repository, ['for-each-ref', '--format=%(refname:lstrip=4)', 'refs/terok/backup/'])).split('\n');
     if (names.some((name) => ageDays(name, now) < KEEP_DAYS)) continue;
     await rm(repository, { recursive: true, force: true });
+    await rm(taskLfsDir(gate, slug), { recursive: true, force: true });
     await dropImportRefs(gate, slug);
     removed.push(slug);
   }
@@ -51,7 +52,7 @@ export async function forgetImport(projectDataDir: string, slug: string): Promis
     const repository = taskRepository(gate, slug);
     if (existsSync(repository)) {
       if ((await gitText(repository, ['for-each-ref', '--count=1', 'refs/terok/backup/'])) === '')
-        await rm(repository, { recursive: true, force: true });
+        await Promise.all([repository, taskLfsDir(gate, slug)].map(async (dir) => await rm(dir, { recursive: true, force: true })));
       else await discardTask(gate, slug);
     }
     await dropImportRefs(gate, slug);

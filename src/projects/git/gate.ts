@@ -59,6 +59,11 @@ export function taskRepository(gate: string, slug: string): string {
   return path.join(gate, 'tasks', `${parseSlug(slug)}.git`);
 }
 
+/** Objects of Git LFS that a task pushed: `GatePlan.lfs`. */
+export function taskLfsDir(gate: string, slug: string): string {
+  return path.join(gate, 'lfs', parseSlug(slug));
+}
+
 export function taskRef(slug: string): string {
   return `refs/heads/${taskBranch(slug)}`;
 }

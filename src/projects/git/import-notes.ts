@@ -17,7 +17,8 @@ export async function describeLosses({ store, commit, shallow, dirty }: Import):
   const notes = [dirty];
   if (submodules > 0)
     notes.push(`${count(submodules, 'submodule')} of the repository ${submodules === 1 ? 'is' : 'are'} empty in the clone.`);
-  if (await usesLfs(store, files)) notes.push('Files of Git LFS are pointers in the clone; their contents are not copied.');
+  if (await usesLfs(store, files))
+    notes.push('Files of Git LFS are pointers in the clone; `git lfs pull` there gives those whose contents are on this machine.');
   if (shallow) notes.push('The repository is shallow: the clone ends where its history ends.');
   return notes.filter((note) => note !== undefined);
 }

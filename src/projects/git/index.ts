@@ -1,9 +1,9 @@
 export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
 export { type Approval, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
-export { changesOfCommits, readBlob, resolveTask } from './commit-changes.ts';
+export { bringsLfsPointers, changesOfCommits, readBlob, resolveTask } from './commit-changes.ts';
 export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
-export { ensureGate, looseTip, openTaskRepository, taskRef, taskRepository } from './gate.ts';
+export { ensureGate, looseTip, openTaskRepository, taskLfsDir, taskRef, taskRepository } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
 export { clearMessage, type RejectRequest, rejectTask } from './reject-task.ts';

@@ -9,6 +9,7 @@ import { isTerokError, messageOf } from '../../core/errors.ts';
 import { type GateRefusal, type GateRequest, parseGateRequest } from './gate-request.ts';
 import { ensureHooks } from './hooks.ts';
 import { type BackendOutcome, runHttpBackend } from './http-backend.ts';
+import { handleLfsRequest, isLfsRequest } from './lfs/handle-lfs-request.ts';
 import { LIMITS } from './limits.ts';
 import { openScan } from './open-scan.ts';
 import { assertOwnConfig, measureRepository, sweepRepository } from './repository.ts';
@@ -26,14 +27,14 @@ export async function handleGateRequest(
   gate: ServedGate,
   audit?: GateAudit,
 ): Promise<void> {
-  const wanted = parseGateRequest(request);
-  if ('status' in wanted) return refuse(response, wanted, gate, audit);
+  const wanted = isLfsRequest(request) ? undefined : parseGateRequest(request);
+  if (wanted !== undefined && 'status' in wanted) return refuse(response, wanted, gate, audit);
   const count = running.get(gate.repository) ?? 0;
   if (count >= LIMITS.concurrent)
     return refuse(response, { status: 429, reason: `at most ${LIMITS.concurrent} git requests run at once; try again` }, gate, audit);
   running.set(gate.repository, count + 1);
   try {
-    await serve({ request, response, wanted, gate, audit });
+    await (wanted === undefined ? handleLfsRequest(request, response, gate, audit) : serve({ request, response, wanted, gate, audit }));
   } finally {
     const left = (running.get(gate.repository) ?? 1) - 1;
     if (left === 0) running.delete(gate.repository);

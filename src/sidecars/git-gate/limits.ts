@@ -28,6 +28,12 @@ export const LIMITS = {
   headerBytes: 16 * 1024,
   /** Bytes of its stderr that are kept for the record */
   stderrBytes: 4 * 1024,
+  /** Bytes of one object of Git LFS, and of all that one task pushed */
+  lfsObjectBytes: 2 * 1024 ** 3,
+  lfsBytes: 8 * 1024 ** 3,
+  /** Objects of one batch, of which git-lfs asks for 100 at once, and bytes of its request */
+  lfsBatch: 1_000,
+  lfsBatchBytes: 1024 ** 2,
   /** Force pushes and deletions that are kept as backups */
   backups: 200,
 } as const;

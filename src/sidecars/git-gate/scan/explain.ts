@@ -18,6 +18,7 @@ const ADVICE: Readonly<Record<Finding['rule'], string>> = {
   embeddedRepositories: 'Take it out with `git rm -r --cached PATH`.',
   names: 'Rename it with `git mv`.',
   links: 'Make it a relative link to a file of the repository, or a copy.',
+  lfs: 'Push the objects first: `git lfs push --all origin HEAD`.',
   limits: 'Push in smaller parts.',
 };
 

@@ -1,7 +1,7 @@
 import type { RuleName } from '../../../core/gate-rules.ts';
 
 /** Rules that no configuration changes. */
-export type FixedRule = 'vaultValue' | 'limits';
+export type FixedRule = 'vaultValue' | 'limits' | 'lfs';
 
 /** One thing in a push that breaks a rule. Holds no secret. */
 export interface Finding {

@@ -43,7 +43,7 @@ export async function judgePush(job: ScanJob, hookLines: string): Promise<Judgem
   const patterns = await loadPatterns(job.repository);
   const policy = await policyOf(job, vault, patterns.name);
   const [needles, trusted] = await Promise.all([vaultNeedles(vault), trustedCommits(job, policy)]);
-  const report = await scanPush({ refs, rules: job.rules, needles, patterns, trusted });
+  const report = await scanPush({ refs, rules: job.rules, needles, patterns, trusted, lfs: job.lfs });
   const findings = await addCommits(
     report.findings.map((finding) => ({ ...finding, action: actionOf(finding, job) })),
     refs,
@@ -139,7 +139,7 @@ async function trustedCommits({ repository, slug }: ScanJob, policy: string): Pr
 }
 
 function actionOf({ rule }: Finding, { rules }: ScanJob): RuleAction {
-  return rule === 'vaultValue' || rule === 'limits' ? 'refuse' : rules.actions[rule];
+  return rule === 'vaultValue' || rule === 'limits' || rule === 'lfs' ? 'refuse' : rules.actions[rule];
 }
 
 type JudgedFinding = Finding & { readonly action: RuleAction; readonly commit?: string };
@@ -149,7 +149,7 @@ async function addCommits(findings: readonly JudgedFinding[], refs: readonly Pus
   const tips = refs.map((pushed) => pushed.new).filter((id) => !/^0+$/.test(id));
   return await Promise.all(
     findings.map(async (finding, index) => {
-      if (index >= LOOKED_UP || finding.object === undefined || /^0+$/.test(finding.object)) return finding;
+      if (index >= LOOKED_UP || finding.object === undefined || finding.rule === 'lfs' || !(await isObject(finding.object))) return finding;
       const found = await askGit([
         'log',
         '--format=%H',
@@ -168,4 +168,9 @@ async function addCommits(findings: readonly JudgedFinding[], refs: readonly Pus
       return commit === '' ? finding : { ...finding, commit };
     }),
   );
+}
+
+/** False for an object of Git LFS, which git does not know. */
+async function isObject(id: string): Promise<boolean> {
+  return !(await askGit(['cat-file', '--batch-check'], `${id}\n`)).toString('latin1').endsWith(' missing\n');
 }

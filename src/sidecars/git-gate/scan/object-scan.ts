@@ -3,6 +3,8 @@
  * Out of scope: where it lies in which commit. Fail-safe direction: above a cap the scan ends with an error, and with it the push.
  */
 import type { GateRules } from '../../../core/gate-rules.ts';
+import { parseLfsPointer } from '../lfs/lfs-pointer.ts';
+import type { LfsObject } from '../lfs/lfs-store.ts';
 import type { Finding } from './finding.ts';
 import { formatBytes } from './format-bytes.ts';
 import { limitError } from './limit-error.ts';
@@ -27,6 +29,8 @@ const BATCH_CHARACTERS = 2 * 1024 ** 2;
 export class ObjectScan implements ObjectVisitor {
   objects = 0;
   bytes = 0;
+  /** New files that stand for objects of Git LFS */
+  readonly pointers: (LfsObject & { readonly path: string })[] = [];
   readonly #rules: GateRules;
   readonly #patterns: PatternScanner;
   readonly #search: NeedleSearch | undefined;
@@ -110,12 +114,21 @@ export class ObjectScan implements ObjectVisitor {
       const kind = programKind(bytes);
       if (kind !== undefined) this.#report({ rule: 'programs', path: object.path, what: `is ${kind}`, object: object.id });
     }
+    if (this.#isFirst && last && object.type === 'blob') this.#notePointer(object, bytes);
     this.#cutter ??= new TextCutter(object);
     for (const segment of this.#cutter.add(bytes, last)) {
       this.#batch.push(segment);
       this.#batchCharacters += segment.text.length;
     }
     if (last) this.#cutter = undefined;
+  }
+
+  #notePointer({ path }: NewObject, bytes: Buffer): void {
+    const pointer = parseLfsPointer(bytes);
+    if (pointer === undefined) return;
+    if (this.pointers.length >= SCAN_LIMITS.pointers)
+      throw limitError(`more than ${SCAN_LIMITS.pointers} files of Git LFS`, 'Push in parts.');
+    this.pointers.push({ ...pointer, path });
   }
 
   async flush(): Promise<void> {

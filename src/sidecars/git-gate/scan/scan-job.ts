@@ -1,4 +1,5 @@
 import type { GateRules } from '../../../core/gate-rules.ts';
+import type { LfsPlan } from '../../gateway/gateway-plan.ts';
 
 /** What the gate tells the scanner, as JSON in `TEROK_SCAN`. Holds no secret. */
 export interface ScanJob {
@@ -7,6 +8,7 @@ export interface ScanJob {
   readonly rules: GateRules;
   /** Vault whose values no push may hold; absent where there is none */
   readonly vaultDir?: string;
+  readonly lfs?: LfsPlan;
   /** File for the summary that the gate records */
   readonly summaryFile: string;
 }

@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import type { GateRules } from '../../../core/gate-rules.ts';
+import type { LfsPlan } from '../../gateway/gateway-plan.ts';
 import { findInChanges, type PushedLink } from './change-findings.ts';
 import type { Finding } from './finding.ts';
 import { nameProblem } from './hostile-name.ts';
@@ -14,6 +15,7 @@ import { ObjectScan } from './object-scan.ts';
 import type { PatternScanner } from './pattern-scanner.ts';
 import { type PushRange } from './push-range.ts';
 import { askGit } from './quarantine-git.ts';
+import { scanLfsObjects } from './scan-lfs-objects.ts';
 import type { Needle } from './secret-needles.ts';
 import type { TreeFinding } from './tree-findings.ts';
 
@@ -31,6 +33,7 @@ export interface ScanInputs {
   readonly patterns: PatternScanner;
   /** Commits whose whole history needs no look: it is the user's, or was found clean under the same rules */
   readonly trusted: readonly string[];
+  readonly lfs: LfsPlan | undefined;
 }
 
 export interface ScanReport {
@@ -54,6 +57,7 @@ export async function scanPush(inputs: ScanInputs): Promise<ScanReport> {
   const range = { tips, trusted: inputs.trusted };
   const scan = new ObjectScan(inputs, (finding) => sink.add(finding));
   const [, links] = await Promise.all([visitAll(range, scan), findInChanges(range, (finding) => sink.add(finding))]);
+  await scanLfsObjects(scan, inputs.lfs, (finding) => sink.add(finding));
   for (const finding of linkFindings(links, await readTargets(links))) sink.add(finding);
   await sink.dropKnown(known, scan);
   return { findings: sink.findings, objects: scan.objects, bytes: scan.bytes };
@@ -118,7 +122,7 @@ class FindingSink {
   }
 
   #isAllowed({ rule, path: where }: Finding): boolean {
-    if (rule === 'vaultValue' || rule === 'limits') return false;
+    if (rule === 'vaultValue' || rule === 'limits' || rule === 'lfs') return false;
     if (this.#rules.actions[rule] === 'allow') return true;
     const byPath = rule === 'secretPatterns' || rule === 'programs' || rule === 'largeFiles';
     return byPath && where !== '' && this.#rules.allowedPaths.some((glob) => path.posix.matchesGlob(where, glob));
