@@ -17,11 +17,13 @@ export const PROGRAMS = [
   { program: 'mmdebstrap', package: 'mmdebstrap', why: 'makes the base image from a Debian mirror' },
   { program: 'ip', package: 'iproute2', why: 'sets up the sealed network' },
   { program: 'nsenter', package: 'util-linux', why: 'makes and enters network namespaces' },
+  { program: 'prlimit', package: 'util-linux', why: 'limits what a push may use' },
   { program: 'newuidmap', package: 'uidmap', why: 'maps users where podman runs without root' },
 ];
 
 /** Programs that only the tests start. */
 export const TEST_PROGRAMS = [
+  { program: 'git-lfs', package: 'git-lfs', why: 'is the client in tests of large files in the gate' },
   { program: 'curl', package: 'curl', why: 'is a second client in tests of the gateway' },
   { program: 'useradd', package: 'passwd', why: 'makes the user of the tests without root' },
   { program: 'pkill', package: 'procps', why: 'ends the processes of that user' },

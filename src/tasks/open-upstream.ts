@@ -4,14 +4,20 @@ import { projectKeyFile, readUpstream, Upstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
+import { taskKeyFile } from './task-keys.ts';
 
-/** The upstream of a project, with the credential that its user named; throws NOT_FOUND where there is none. */
-export async function openUpstream(context: TaskContext, project: Pick<Project, 'id' | 'dataDir'>): Promise<Upstream> {
+/** The upstream of a project, with the credential that its user named or the key of a task; throws NOT_FOUND where there is none. */
+export async function openUpstream(context: TaskContext, project: Pick<Project, 'id' | 'dataDir'>, slug?: string): Promise<Upstream> {
   const record = await readUpstream(project.dataDir);
   if (record === undefined)
     throw new TerokError('NOT_FOUND', `The project \`${project.id}\` has no upstream.`, {
       hint: 'Name it with `terok git upstream set URL`.',
     });
   const dir = vaultDir(context);
-  return await Upstream.open({ record, vault: new Vault(dir), keyFile: projectKeyFile(dir, project.id), env: context.env });
+  return await Upstream.open({
+    record,
+    vault: new Vault(dir),
+    keyFile: (slug === undefined ? undefined : taskKeyFile(context, slug)) ?? projectKeyFile(dir, project.id),
+    env: context.env,
+  });
 }

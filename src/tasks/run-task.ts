@@ -27,6 +27,7 @@ import { provision } from './provision.ts';
 import { type ImportedSource, importProject, openGate } from './repository.ts';
 import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
+import { provideTaskKey } from './task-keys.ts';
 import { currentProcess, updateTask, writeTask } from './task-record.ts';
 
 interface Job {
@@ -102,6 +103,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
       mintIdentity(context, slug),
       openGate(context, { project, slug, settings: config.settings.git }),
       backend.resolve({ ...spec, slug, image }, cancel(request)),
+      provideTaskKey(context, project, { slug, settings: config.settings.git }),
     ]);
     await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
     const importing = importSource(context, project, slug, gate.dir);

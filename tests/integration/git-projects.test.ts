@@ -114,7 +114,7 @@ describe('importing a repository', () => {
     expect(notes).toEqual([
       'Not in the clone, because not committed: 2 changed files and 1 untracked file.',
       '1 submodule of the repository is empty in the clone.',
-      'Files of Git LFS are pointers in the clone; their contents are not copied.',
+      'Files of Git LFS are pointers in the clone; `git lfs pull` there gives those whose contents are on this machine.',
     ]);
   });
 

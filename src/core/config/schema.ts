@@ -64,6 +64,7 @@ const gitSchema = z.strictObject({
     .max(50)
     .optional()
     .describe('With `online`: branches that go to the upstream by themselves, `terok/**` by default'),
+  taskKeys: z.boolean().optional().describe('Gives each task a deploy key of its own at the forge, which ends with the task'),
   rules: z
     .strictObject({
       secretPatterns: ruleAction.describe('Text that looks like a credential'),

@@ -18,6 +18,7 @@ export interface GitSettingsInEffect {
   readonly class: 'gatekeeping' | 'online';
   /** Globs of branches that go to the upstream by themselves */
   readonly forward: readonly string[];
+  readonly taskKeys: boolean;
   readonly rules: GateRules;
 }
 
@@ -73,6 +74,7 @@ function mergeGit(global: Settings['git'] = {}, project: Settings['git'] = {}): 
   const { maxFileMiB, allowedPaths, ...actions } = { ...defined(global.rules), ...defined(project.rules) };
   return {
     class: project.class ?? global.class ?? 'gatekeeping',
+    taskKeys: project.taskKeys ?? global.taskKeys ?? false,
     forward: project.forward ?? global.forward ?? ['terok/**'],
     rules: {
       actions: { ...DEFAULT_GATE_RULES.actions, ...actions },
