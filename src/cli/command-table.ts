@@ -30,6 +30,7 @@ const REDTEAM_DETAILS = [
 ] as const;
 const redteamOptions = {
   backend,
+  image: { kind: 'value', placeholder: 'REFERENCE', description: 'Image of the bottles in the place of the built one' },
   row: { kind: 'list', placeholder: 'ID', description: 'Run that row alone, for example `E3`' },
   json,
 } as const satisfies Record<string, OptionSpec>;

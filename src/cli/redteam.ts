@@ -23,6 +23,7 @@ export async function runSuite(
     suite,
     rows: options.row,
     ...(options.backend === undefined ? {} : { backend: options.backend }),
+    ...(options.image === undefined ? {} : { image: options.image }),
     env,
     signal: interruption.signal,
     onProgress: (message) => output.progress.show(message),

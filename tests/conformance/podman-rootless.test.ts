@@ -3,11 +3,10 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findTestImage, openTestHost } from '../integration/podman-fixture/test-bottle.ts';
-import { createRootlessUser, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
+import { createRootlessUser, giveImage, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
 
 /** The whole suite with its copies of 1 GiB, on a slow machine. */
 const SUITE_MS = 900_000;
-const MAX_IMAGE_BYTES = 4 * 1024 ** 3;
 
 const required = process.env.TEROK_REQUIRE_PODMAN_ROOTLESS === '1';
 const reason = await whyNoRootlessUser();
@@ -74,8 +73,6 @@ async function givenImage(user: RootlessUser): Promise<{ readonly reference: str
   await using host = await openTestHost({ image: '' });
   const found = await findTestImage(host.backend);
   if ('reason' in found) return { unavailable: found.reason };
-  const saved = await host.podman.run(['save', found.image], { maxOutputBytes: MAX_IMAGE_BYTES });
-  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout });
-  if (loaded.exitCode !== 0) throw new Error(`The image could not be given to the user: ${loaded.stderr.toString()}`);
+  await giveImage(user, found.image);
   return { reference: found.image };
 }

@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createPodmanHost } from '../../src/backends/oci/index.ts';
 import { createTerok } from '../../src/index.ts';
-import { createRootlessUser, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
+import { createRootlessUser, giveImage, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
 import { temporaryPaths } from '../support/temporary-paths.ts';
 
 const reason = await whyNoRootlessUser();
@@ -160,9 +159,6 @@ async function giveBaseImage(user: RootlessUser): Promise<string> {
   const env = { ...process.env, ...home.env };
   const [base] = await createTerok({ env }).images.build({ agents: [] });
   if (base === undefined) throw new Error('no base image was built');
-  const host = await createPodmanHost({ env, runtimeDir: home.paths.runtime });
-  const saved = await host.run(['save', base.reference], { maxOutputBytes: 4 * 1024 ** 3, timeoutMs: 300_000 });
-  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout, timeoutMs: 300_000 });
-  if (loaded.exitCode !== 0) throw new Error(`the image could not be given to the user: ${loaded.stderr.toString()}`);
+  await giveImage(user, base.reference);
   return base.reference;
 }

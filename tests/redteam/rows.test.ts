@@ -14,7 +14,8 @@ describe.each(suites)('terok redteam $name', ({ name, rows }) => {
 
   beforeAll(async () => {
     try {
-      suite = await openSuite(name, {});
+      const image = process.env['TEROK_TEST_IMAGE'] ?? '';
+      suite = await openSuite(name, image === '' ? {} : { image });
     } catch (error) {
       if (!isTerokError(error) || error.code !== 'BACKEND_UNAVAILABLE' || process.env.TEROK_REQUIRE_PODMAN === '1') throw error;
       unavailable = error.message;

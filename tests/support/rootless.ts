@@ -115,3 +115,12 @@ async function removeUser(
   await rmdir(repository);
   await rm(home, { recursive: true, force: true });
 }
+
+const MAX_IMAGE_BYTES = 4 * 1024 ** 3;
+
+/** Loads an image of root's store into that of the user. */
+export async function giveImage(user: RootlessUser, reference: string): Promise<void> {
+  const saved = await runOrThrow(['podman', 'save', reference], { maxOutputBytes: MAX_IMAGE_BYTES, timeoutMs: 300_000 });
+  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout, timeoutMs: 300_000 });
+  if (loaded.exitCode !== 0) throw new Error(`The image could not be given to the user: ${loaded.stderr.toString()}`);
+}

@@ -51,6 +51,8 @@ export interface RedBench extends AsyncDisposable {
 
 export interface BenchOptions {
   readonly backend?: string;
+  /** Reference of the image of all bottles; the base image of terok where absent */
+  readonly image?: string;
   readonly env?: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
   readonly onProgress?: (message: string) => void;
@@ -99,7 +101,8 @@ async function prepare(options: BenchOptions, { env, user, cleanup }: Surroundin
     targetCa,
     paths: resolvePaths(ownEnv),
     signal: options.signal ?? new AbortController().signal,
-    bottle: (wish = {}) => launchRedBottle(bench, wish, options.onProgress),
+    bottle: (wish = {}) =>
+      launchRedBottle(bench, { ...(options.image === undefined ? {} : { image: options.image }), ...wish }, options.onProgress),
     reset: () => undefined,
     defer: (work) => cleanup.defer(async () => void (await work())),
     [Symbol.asyncDispose]: () => cleanup.disposeAsync(),
