@@ -91,8 +91,8 @@ function ambiguity(path: string): PathProblem | undefined {
 /** Other bytes are read in several ways; some servers take an overlong form such as `%C0%AE` for a dot. */
 function isUtf8(path: string): boolean {
   try {
-    decodeURIComponent(path);
-    return true;
+    // the value is used, because a bundler drops a call that seems to have no effect
+    return decodeURIComponent(path).length > 0;
   } catch {
     // URIError is the answer, not a fault
     return false;

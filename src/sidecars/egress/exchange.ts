@@ -119,16 +119,21 @@ export function chargeRequest({ budgets }: ExchangeContext, planned: ForwardPlan
   return meter === undefined ? planned : { ...planned, meter };
 }
 
+/** In the place of a path that holds a secret */
+const WITHHELD_PATH = '/(holds a secret)';
+
 /** The decision once it is recorded; one that cannot be recorded is a refusal. */
 export async function recordDecision(
-  { audit }: ExchangeContext,
+  { audit, dataLoss }: ExchangeContext,
   head: RequestHead,
   target: EgressTarget,
   planned: ForwardPlan | Denied,
 ): Promise<RecordedPlan | Denied> {
-  const path = head.target.split('?', 1)[0] ?? '';
-  const common = { kind: 'request', host: target.name, port: target.port, method: head.method, path };
+  const written = head.target.split('?', 1)[0] ?? '';
   try {
+    // what a bottle stole and put into a path must not lie about in the log either
+    const path = (await dataLoss.holdsSecret(written)) ? WITHHELD_PATH : written;
+    const common = { kind: 'request', host: target.name, port: target.port, method: head.method, path };
     if ('reason' in planned) {
       await audit.commit({
         ...common,

@@ -1,6 +1,6 @@
 /*
  * Scope: the byte strings in which the value of a secret shows itself: as it is, and in the encodings that programs use every day.
- * Out of scope: encodings of encodings, encryption, values that are cut in pieces. Fail-safe direction: a form that is too short to
+ * Out of scope: encodings of encodings but base64 of base64, encryption, values that are cut in pieces. Fail-safe direction: a form that is too short to
  * stand for this secret alone is left out; the value itself never is.
  */
 
@@ -43,7 +43,8 @@ function formsOf(value: string): readonly SecretForm[] {
   const encoded: readonly SecretForm[] = [
     ...[0, 1, 2].flatMap((shift) => {
       const inner = base64Inside(bytes, shift);
-      return [text('base64', inner), text('base64url', inner.replaceAll('+', '-').replaceAll('/', '_'))];
+      const twice = [0, 1, 2].map((again) => text('base64', base64Inside(Buffer.from(inner), again)));
+      return [text('base64', inner), text('base64url', inner.replaceAll('+', '-').replaceAll('/', '_')), ...twice];
     }),
     text('hex', hex),
     text('hex', hex.toUpperCase()),

@@ -12,7 +12,7 @@ import { type Detect, loadDetectors } from './detectors.ts';
 import { describeFinding, type Finding } from './finding.ts';
 import type { Questions } from './questions.ts';
 import type { Tripwire } from './tripwire.ts';
-import { Watch } from './watch.ts';
+import { percentDecoded, Watch } from './watch.ts';
 import type { WatchedValues } from './watched-values.ts';
 
 export interface DataLossParts {
@@ -59,6 +59,12 @@ export class DataLossGuard {
       detail: 'block: the canary of this bottle, as a name',
     });
     this.#trip(name);
+  }
+
+  /** Does a text hold a stored secret or the canary, as it is or percent-encoded? For what is written down on the host. */
+  async holdsSecret(text: string): Promise<boolean> {
+    const set = await this.#parts.values.current();
+    return set !== undefined && set.matcher.firstIn(Buffer.from(`${text}\n${percentDecoded(text)}`)) !== -1;
   }
 
   /** Watches one request; undefined where there is nothing to look for. */
