@@ -44,7 +44,7 @@ export function composePolicy(
 }
 
 /** Does an allowance name exactly what a block shuts? */
-export function takesBack({ hosts, ports }: Pick<Route, 'hosts' | 'ports'>, block: HostBlock): boolean {
+function takesBack({ hosts, ports }: Pick<Route, 'hosts' | 'ports'>, block: HostBlock): boolean {
   return hosts.includes(block.host) && (block.port === undefined || ports.includes(block.port));
 }
 

@@ -5,7 +5,7 @@
  */
 import { type HostBlock, hostPatternCovers, type Route, TerokError } from '../core/index.ts';
 import { parseEgressPolicy, parseRoutes } from '../core/resolve/index.ts';
-import { changeRules, composePolicy, type StoredRule, takesBack } from '../policy/index.ts';
+import { blockLabel, changeRules, composePolicy, type StoredRule } from '../policy/index.ts';
 import type { TaskContext } from './context.ts';
 import type { DenyRequest, EgressChange, GrantRequest } from './egress-api.ts';
 import { syncPolicy, taskPolicy } from './egress-policy.ts';
@@ -29,7 +29,7 @@ export async function grantRoutes(
   const version = await changeRules(scope.dir, reason, async (rules) => {
     const kept = rules.filter((rule) => !hasEnded(rule) && !(rule.action === 'allow' && routes.some((route) => isSame(rule.route, route))));
     const next: StoredRule[] = [...kept, ...routes.map((route) => ({ action: 'allow' as const, route }))];
-    await assertHolds(context, scope, next, routes);
+    await assertHolds(context, scope, routes);
     return next;
   });
   return { of: scope.label, version: version.number, removed: [], tasks: await tellGateways(context, scope) };
@@ -88,23 +88,28 @@ async function usualMode(
 }
 
 /** Composes what the change would give for the scope and each of its tasks. Throws INVALID_ROUTE, WRONG_STATE. */
-async function assertHolds(context: TaskContext, scope: EgressScope, next: readonly StoredRule[], routes: readonly Route[]): Promise<void> {
-  const blocks = next.flatMap((rule) => (rule.action === 'block' ? [rule.block] : []));
-  for (const route of routes) {
-    const wider = blocks.find((block) => route.hosts.some((host) => hostPatternCovers(block.host, host)) && !takesBack(route, block));
-    if (wider !== undefined && (wider.port === undefined || route.ports.includes(wider.port)))
-      throw new TerokError('WRONG_STATE', `\`${route.hosts.join(', ')}\` is below \`${wider.host}\`, which is blocked.`, {
-        hint: `Take the block back first: \`terok egress deny --undo ${scopeWords(scope)} '${wider.host}'\`.`,
-      });
-  }
+async function assertHolds(context: TaskContext, scope: EgressScope, routes: readonly Route[]): Promise<void> {
   const added = { origin: 'the change', rules: routes.map((route) => ({ action: 'allow' as const, route })) };
   const policies = scope.kind === 'task' ? [] : [await scopePolicy(context, scope)];
-  for (const composed of [...policies, ...(await Promise.all(scope.tasks.map((slug) => taskPolicy(context, slug))))])
-    composePolicy(composed, [added]);
+  for (const before of [...policies, ...(await Promise.all(scope.tasks.map((slug) => taskPolicy(context, slug))))]) {
+    const { policy } = composePolicy(before, [added]);
+    for (const target of routes.flatMap(targetsOf)) {
+      const block = policy.blocks?.find(({ host, port }) => hostPatternCovers(host, target.name) && (port ?? target.port) === target.port);
+      if (block !== undefined) throw stillBlocked(scope, target.name, block, before.origins[blockLabel(block)]);
+    }
+  }
 }
 
-function scopeWords(scope: EgressScope): string {
-  return scope.kind === 'task' ? scope.slug : '--project .';
+function targetsOf({ hosts, ports }: Route): readonly { readonly name: string; readonly port: number }[] {
+  return hosts.filter((host) => !host.startsWith('*.')).flatMap((name) => ports.map((port) => ({ name, port })));
+}
+
+function stillBlocked(scope: EgressScope, name: string, block: HostBlock, origin = ''): TerokError {
+  const label = `${block.host}${block.port === undefined ? '' : `:${block.port}`}`;
+  const where = scope.kind === 'task' && !origin.includes('the project') ? scope.slug : '--project DIR';
+  return new TerokError('WRONG_STATE', `\`${name}\` stays blocked by the block of \`${label}\`.`, {
+    hint: `Take that block back first: \`terok egress deny --undo ${where} '${label}'\`.`,
+  });
 }
 
 /** Each gateway once its rules are on disk; one that cannot be told does not keep the others from it. */

@@ -190,3 +190,14 @@ test('the configuration takes a name, or a name with private networks', () => {
   expect(() => read('egress:\n  sets: [npm, nmp]\n')).toThrow(/line 2, column 15: `egress\.sets\.1.*expected one of npm, pypi.*got "nmp"/);
   expect(() => read('egress: {sets: [npm, npm]}')).toThrow(/each set once/);
 });
+
+test('two routes of one file that contradict each other are an error at the second one, which names both', () => {
+  const text = `egress:
+  routes:
+    - { name: one, hosts: [a.example.com], mode: inspect }
+    - { name: two, hosts: [b.example.com, a.example.com], mode: passthrough }
+`;
+  expect(() => parseConfig(text, 'config.yml', settingsSchema)).toThrow(
+    /`config\.yml`, line 4, column \d+: `egress\.routes\.1\.name`: `a\.example\.com:443` is `inspect` in route `one` and `passthrough` in route `two`/,
+  );
+});
