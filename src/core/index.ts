@@ -53,6 +53,7 @@ export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.t
 export { type LockOptions, withLock } from './lock.ts';
 export { ownFile } from './own-file.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
+export { patient } from './patience.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
 export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
 export { renderUntrusted } from './render-untrusted.ts';

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { isTerokError, messageOf, systemCodeOf, TerokError } from './errors.ts';
+import { patient } from './patience.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -23,7 +24,7 @@ export interface RunResult {
   readonly timedOut: boolean;
 }
 
-const DEFAULT_TIMEOUT_MS = 120_000;
+const DEFAULT_TIMEOUT_MS = patient(120_000);
 const DEFAULT_MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
 /** Variables that a helper program of the host may see; never the user's whole environment. */
@@ -43,6 +44,7 @@ const INHERITED = [
   'CONTAINERS_STORAGE_CONF',
   'STORAGE_DRIVER',
   'STORAGE_OPTS',
+  'TEROK_PATIENCE',
 ];
 
 /** The small environment that helper programs of the host run with. */

@@ -5,6 +5,7 @@ import type { BackendCapabilities } from './capabilities.ts';
 import { isTerokError, messageOf, TerokError } from './errors.ts';
 import type { ImageStore } from './image-store.ts';
 import type { TerokPaths } from './paths.ts';
+import { patient } from './patience.ts';
 import { type BottlePhase, updateRecord } from './resolve/index.ts';
 import { RuntimeBottle } from './runtime-bottle.ts';
 
@@ -78,7 +79,7 @@ export class RuntimeBackend implements BottleBackend {
   }
 
   async #bounded<T>(verb: Verb, options: CallOptions, work: (options: Required<CallOptions>) => Promise<T>, slug?: string): Promise<T> {
-    const deadline = AbortSignal.timeout(DEADLINES_MS[verb]);
+    const deadline = AbortSignal.timeout(patient(DEADLINES_MS[verb]));
     const signal = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
     try {
       signal.throwIfAborted();
@@ -91,11 +92,15 @@ export class RuntimeBackend implements BottleBackend {
   #explain(verb: Verb, error: unknown, deadline: AbortSignal, user: AbortSignal | undefined, slug: string | undefined): unknown {
     if (user?.aborted === true) return new TerokError('CANCELLED', `\`${verb}\` was cancelled.`, { context: { backend: this.name, slug } });
     if (deadline.aborted) {
-      return new TerokError('TIMEOUT', `Backend \`${this.name}\` did not finish \`${verb}\` within ${DEADLINES_MS[verb] / 1000} s.`, {
-        context: { backend: this.name, verb, slug },
-        hint: 'Run `terok doctor`.',
-        cause: error,
-      });
+      return new TerokError(
+        'TIMEOUT',
+        `Backend \`${this.name}\` did not finish \`${verb}\` within ${patient(DEADLINES_MS[verb]) / 1000} s.`,
+        {
+          context: { backend: this.name, verb, slug },
+          hint: 'Run `terok doctor`.',
+          cause: error,
+        },
+      );
     }
     if (isTerokError(error)) return error;
     return new TerokError('RUNTIME_FAILED', `Backend \`${this.name}\` failed to ${verb}: ${messageOf(error)}`, {

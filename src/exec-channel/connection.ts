@@ -4,7 +4,7 @@ import { createConnection } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Ssh2 from 'ssh2';
 import type { Client, ClientChannel, ExecOptions as SshExecOptions } from 'ssh2';
-import { type BottleUser, isTerokError, messageOf, systemCodeOf, TerokError } from '../core/index.ts';
+import { type BottleUser, isTerokError, messageOf, patient, systemCodeOf, TerokError } from '../core/index.ts';
 import type { ChannelIdentity } from './identity.ts';
 import { SCRIPT_VARIABLE } from './seeds.ts';
 import { MAX_DIRECT_BYTES, splitScript } from './shell-command.ts';
@@ -21,7 +21,7 @@ export interface RunRequest {
 }
 
 /** From the first byte to a session: generous, because a microVM may still be booting. */
-const READY_TIMEOUT_MS = 30_000;
+const READY_TIMEOUT_MS = patient(30_000);
 const MAX_ATTEMPTS = 6;
 const RETRY_MS = 50;
 /** Programs in pieces: more than this is more than Linux takes at once */

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
 import { createSshKey, readStateFile, type SshKey, TerokError, writeStateFile } from '../core/index.ts';
@@ -31,6 +32,11 @@ export async function loadChannelIdentity(stateDir: string): Promise<ChannelIden
     context: { kind: 'channelIdentity', stateDir },
     hint: 'Remove the bottle and make it again.',
   });
+}
+
+/** 64 characters that only root of the bottle and the host can know. */
+export function controlProof({ host }: ChannelIdentity): string {
+  return createHmac('sha256', host.privateKey).update('control connection').digest('hex');
 }
 
 function identityFile(stateDir: string): string {

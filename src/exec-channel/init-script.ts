@@ -2,6 +2,11 @@
 const CONTROL_ADDRESS = '198.18.0.1';
 const CONTROL_PORT = 2022;
 
+/** Holds what the init says first on each connection; absent where the gateway knows it by its user id. */
+export const CONTROL_PROOF_FILE = '/etc/terok/control_proof';
+/** What a backend wants done before anything else; absent for most. */
+export const PREPARE_FILE = '/usr/lib/terok/prepare';
+
 /**
  * The bottle's first process. It keeps one idle connection to the host; when the host writes `g` on it, the connection becomes an
  * SSH session and the next one is dialled. As PID 1 it reaps orphans (bash does, in its SIGCHLD handler) and ends everything on TERM;
@@ -18,6 +23,9 @@ umask 022
 [[ -d /run/sshd ]] || mkdir -p -m 0755 /run/sshd
 exec </dev/null {never}<> <(:)
 failures=0
+proof=''
+[[ -r ${PREPARE_FILE} ]] && . ${PREPARE_FILE}
+[[ -r ${CONTROL_PROOF_FILE} ]] && read -r -N 64 proof <${CONTROL_PROOF_FILE}
 
 pause() { read -r -t "$1" -u "$never" _; }
 
@@ -25,7 +33,8 @@ find_programs() {
   local dir name
   programs=()
   for dir in /proc/[0-9]*; do
-    [[ $dir != /proc/1 ]] && { read -r name <"$dir/comm"; } 2>/dev/null && [[ $name != sshd* ]] && programs+=("\${dir#/proc/}")
+    # a kernel that is the bottle's own shows its threads, which have no command line
+    [[ $dir != /proc/1 && $dir != /proc/$$ ]] && { read -r name <"$dir/comm" && IFS= read -r -d '' _ <"$dir/cmdline"; } 2>/dev/null && [[ $name != sshd* ]] && programs+=("\${dir#/proc/}")
   done
 }
 
@@ -47,6 +56,7 @@ trap finish TERM INT
 dial() {
   local connection word=''
   { exec {connection}<>/dev/tcp/${CONTROL_ADDRESS}/${CONTROL_PORT}; } 2>/dev/null || return 1
+  [[ $proof == '' ]] || printf %s "$proof" >&"$connection"
   IFS= read -r -N 1 -u "$connection" word
   if [[ $word == g ]]; then
     /usr/sbin/sshd -i -e -f /etc/terok/sshd_config <&"$connection" >&"$connection" {connection}>&- {never}>&- &

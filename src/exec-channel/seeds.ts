@@ -2,8 +2,8 @@
 // Out of scope: who may connect to the exec socket (its directory is private to the user), and what the commands may do.
 // Fail-safe direction: every way of logging in but the bottle's own client key is off; a damaged file means no session at all.
 import type { SeedFile } from '../core/index.ts';
-import type { ChannelIdentity } from './identity.ts';
-import { INIT_SCRIPT } from './init-script.ts';
+import { type ChannelIdentity, controlProof } from './identity.ts';
+import { CONTROL_PROOF_FILE, INIT_SCRIPT } from './init-script.ts';
 
 /** argv of a bottle's first process. */
 export const INIT_COMMAND: readonly string[] = ['/bin/bash', '/usr/lib/terok/init'];
@@ -54,13 +54,14 @@ PidFile none
 LogLevel ERROR
 `;
 
-/** The files that must be in a bottle before its first process starts. */
-export function channelSeeds(identity: ChannelIdentity): readonly SeedFile[] {
+/** The files that must be in a bottle before its first process starts; with `proof` also the word that shows the gateway who dials. */
+export function channelSeeds(identity: ChannelIdentity, { proof = false }: { readonly proof?: boolean } = {}): readonly SeedFile[] {
   const seed = (path: string, mode: number, content: string): SeedFile => ({ path, content, mode, owner: 'root' });
   return [
     seed('/usr/lib/terok/init', 0o755, INIT_SCRIPT),
     seed('/etc/terok/sshd_config', 0o644, SSHD_CONFIG),
     seed('/etc/terok/ssh_host_key', 0o600, identity.host.privateKey),
     seed('/etc/terok/authorized_keys', 0o644, `${identity.client.publicKey}\n`),
+    ...(proof ? [seed(CONTROL_PROOF_FILE, 0o600, controlProof(identity))] : []),
   ];
 }

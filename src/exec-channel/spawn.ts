@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientChannel } from 'ssh2';
-import { type ExecOptions, messageOf, TerokError } from '../core/index.ts';
+import { type ExecOptions, messageOf, patient, TerokError } from '../core/index.ts';
 import type { ChannelTransport } from './connection.ts';
 import { EXEC_VARIABLE, killScript, signalScript } from './kill-tree.ts';
 import { Marks } from './marks.ts';
@@ -11,7 +11,7 @@ import { toShellCommand } from './shell-command.ts';
 import { type Ending, SshProcess, signalName } from './ssh-process.ts';
 
 /** A kill waits no longer than this for the bottle. */
-const KILL_WALL_MS = 3_000;
+const KILL_WALL_MS = patient(3_000);
 const KILL_RETRY_MS = 200;
 
 /** Starts a command and resolves when it runs; every way of not starting is an error. */

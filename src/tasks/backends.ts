@@ -8,6 +8,7 @@ interface BackendInputs {
 /** Every backend that a user can choose; loaded only when chosen. */
 const BACKENDS: Readonly<Record<string, (inputs: BackendInputs) => Promise<BottleBackend>>> = {
   podman: async (inputs) => (await import('../backends/podman/index.ts')).createPodmanBackend(inputs),
+  krun: async (inputs) => (await import('../backends/krun/index.ts')).createKrunBackend(inputs),
 };
 
 export const BACKEND_NAMES: readonly string[] = Object.keys(BACKENDS);

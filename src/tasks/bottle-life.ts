@@ -22,8 +22,15 @@ import {
   releaseLoopbackAlias,
   updateRecord,
 } from '../core/resolve/index.ts';
-import { createChannelIdentity } from '../exec-channel/index.ts';
-import { closeSealedNetwork, type GatePlan, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../sidecars/gateway/index.ts';
+import { controlProof, createChannelIdentity, loadChannelIdentity } from '../exec-channel/index.ts';
+import {
+  closeSealedNetwork,
+  digestOfProof,
+  type GatePlan,
+  type GatewayPlan,
+  openSealedNetwork,
+  reopenSealedNetwork,
+} from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
 import { loadSettings } from './effective-settings.ts';
 import { taskPolicy } from './egress-policy.ts';
@@ -149,6 +156,7 @@ async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType
 
 async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | undefined): Promise<GatewayPlan> {
   const { policy } = await taskPolicy(context, plan.spec.slug, plan.spec.egress);
+  const { capabilities } = await context.backend(plan.backend);
   return {
     version: 1,
     slug: plan.spec.slug,
@@ -163,6 +171,8 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
     ...(await hostSide(context, plan.spec.project)),
     ...(gate === undefined ? {} : { gate }),
     ...(context.targets === undefined ? {} : { targets: context.targets }),
+    // the host does not see the users of another kernel
+    ...(capabilities.ownKernel ? { controlProof: digestOfProof(controlProof(await loadChannelIdentity(plan.stateDir))) } : {}),
   };
 }
 

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import type { Bottle } from '../../src/core/index.ts';
+import { type Bottle, patient } from '../../src/core/index.ts';
 import { CASES } from './cases/index.ts';
 import { notInContract } from './cases/not-in-contract.ts';
 import type { BackendUnderTest, ConformanceCase } from './support/case.ts';
 import { shOutput } from './support/in-bottle.ts';
+import { scaleNote } from './support/scale.ts';
 
 export interface DescribeBackendOptions {
   readonly name: string;
@@ -26,8 +27,9 @@ export function describeBackend({ name, setup, skip, requireEnv }: DescribeBacke
       const under = await setup();
       if ('unavailable' in under && process.env[requireEnv] === '1')
         throw new Error(`${requireEnv}=1, but ${name} is unavailable: ${under.unavailable}`);
+      if (scaleNote() !== undefined) console.log(`${name}: ${scaleNote()}`);
       ready = 'unavailable' in under ? under : { under, bottle: await under.launch() };
-    });
+    }, patient(300_000));
 
     afterAll(async () => {
       if (skipped.length > 0) console.log(`${name}: ${skipped.length} skipped\n${skipped.map((line) => `  ${line}`).join('\n')}`);
@@ -35,7 +37,7 @@ export function describeBackend({ name, setup, skip, requireEnv }: DescribeBacke
     });
 
     for (const one of CASES) {
-      test(`${one.id} ${one.title}`, { timeout: one.timeoutMs ?? 60_000 }, async (context) => {
+      test(`${one.id} ${one.title}`, { timeout: patient(one.timeoutMs ?? 60_000) }, async (context) => {
         const end = (reason: string): never => {
           skipped.push(`${one.id} ${reason}`);
           return context.skip(reason);

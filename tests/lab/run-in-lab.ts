@@ -29,7 +29,12 @@ export async function runInLab<T>(request: LabRun, use: (result: LabResult) => P
     const lab = await buildLab(request.onStep);
     const [modules, images] = [await modulesDisk(), await imagesDisk(request.images)];
     const seconds = String(Math.ceil(request.deadlineMs / 1000));
-    const env = { ...request.env, TEROK_LAB_SECONDS: seconds, ...(request.shell === true ? { TEROK_LAB_SHELL: '1' } : {}) };
+    const env = {
+      TEROK_PATIENCE: '15',
+      ...request.env,
+      TEROK_LAB_SECONDS: seconds,
+      ...(request.shell === true ? { TEROK_LAB_SHELL: '1' } : {}),
+    };
     const checkout = await makeCheckoutDisk(dir, { argv: request.argv, env });
     request.onStep('starting the emulated machine');
     const deadlineMs = request.deadlineMs + MARGIN_MS;

@@ -12,14 +12,22 @@ import {
   writePrivateFile,
 } from '../../src/core/index.ts';
 import { mintBottleCa } from '../../src/core/resolve/index.ts';
-import { createChannelIdentity } from '../../src/exec-channel/index.ts';
-import { closeSealedNetwork, type GatewayPlan, openSealedNetwork, reopenSealedNetwork } from '../../src/sidecars/gateway/index.ts';
+import { controlProof, createChannelIdentity } from '../../src/exec-channel/index.ts';
+import {
+  closeSealedNetwork,
+  digestOfProof,
+  type GatewayPlan,
+  openSealedNetwork,
+  reopenSealedNetwork,
+} from '../../src/sidecars/gateway/index.ts';
 import type { BackendUnderTest, LaunchHooks } from '../conformance/support/case.ts';
 import { findTestImage } from '../integration/podman-fixture/test-bottle.ts';
 import { temporaryPaths } from './temporary-paths.ts';
 
 export interface PodmanFixtureOptions {
   readonly freshSlug: () => string;
+  /** Podman's own containers by default */
+  readonly create?: (options: { readonly paths: TerokPaths; readonly env: NodeJS.ProcessEnv }) => BottleBackend;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -31,10 +39,11 @@ interface Launched {
 /** The Podman backend of this user with real sealed networks, in directories of its own. */
 export async function openPodmanFixture({
   freshSlug,
+  create = createPodmanBackend,
   env = process.env,
 }: PodmanFixtureOptions): Promise<BackendUnderTest | { readonly unavailable: string }> {
   const home = await temporaryPaths();
-  const backend = createPodmanBackend({ paths: home.paths, env: { ...env, ...home.env } });
+  const backend = create({ paths: home.paths, env: { ...env, ...home.env } });
   const found = await findTestImage(backend);
   if ('reason' in found) {
     await home[Symbol.asyncDispose]();
@@ -42,7 +51,7 @@ export async function openPodmanFixture({
   }
   const networks = new Map<string, Promise<Launched>>();
   const networkOf = (plan: BottlePlan): Promise<Launched> => {
-    const opening = networks.get(plan.spec.slug) ?? openNetwork(plan, home.paths);
+    const opening = networks.get(plan.spec.slug) ?? openNetwork(backend, plan, home.paths);
     networks.set(plan.spec.slug, opening);
     return opening;
   };
@@ -80,7 +89,12 @@ function specOf(changes: Partial<BottleSpec> & Pick<BottleSpec, 'slug' | 'image'
   return {
     project: 'conformance',
     env: {},
-    limits: { memoryMiB: 2048, cpus: 2, pids: 1024, files: 65_536 },
+    limits: {
+      memoryMiB: process.env.TEROK_LAB === '1' ? 768 : 2048,
+      cpus: process.env.TEROK_LAB === '1' ? 1 : 2,
+      pids: 1024,
+      files: 65_536,
+    },
     unenforcedLimits: process.getuid?.() === 0 ? [] : ['memory', 'cpus', 'pids'],
     sudo: false,
     egress: { version: 1, routes: [] },
@@ -88,8 +102,8 @@ function specOf(changes: Partial<BottleSpec> & Pick<BottleSpec, 'slug' | 'image'
   };
 }
 
-async function openNetwork(plan: BottlePlan, paths: TerokPaths): Promise<Launched> {
-  await createChannelIdentity(plan.stateDir);
+async function openNetwork(backend: BottleBackend, plan: BottlePlan, paths: TerokPaths): Promise<Launched> {
+  const identity = await createChannelIdentity(plan.stateDir);
   const ca = { certificate: path.join(plan.stateDir, 'ca/certificate.pem'), key: path.join(plan.stateDir, 'ca/key.pem') };
   const minted = await mintBottleCa(plan.spec.slug);
   await writePrivateFile(ca.certificate, minted.certificatePem);
@@ -106,6 +120,7 @@ async function openNetwork(plan: BottlePlan, paths: TerokPaths): Promise<Launche
     policy,
     vaultDir: path.join(paths.data, 'secrets'),
     ca,
+    ...(backend.capabilities.ownKernel ? { controlProof: digestOfProof(controlProof(identity)) } : {}),
   };
   return { gateway, network: await openSealedNetwork(gateway) };
 }

@@ -5,13 +5,13 @@ import { createConnection } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type Docker from 'dockerode';
-import { makePrivateDir, messageOf, TerokError } from '../../core/index.ts';
+import { makePrivateDir, messageOf, patient, TerokError } from '../../core/index.ts';
 import type { Invocation } from './host-facts.ts';
 import { RESIZE_OK_STATUS } from './quirks.ts';
 
 /** The service ends by itself after this long without a connection, so a killed terok leaves none behind. */
 const IDLE_SECONDS = 10;
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = patient(10_000);
 const POLL_MS = 2;
 
 /** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
@@ -84,8 +84,9 @@ export class ApiService {
   }
 
   #spawn(socket: string): { readonly child: ChildProcess; readonly failure: () => string | undefined } {
-    const { launcher, binary, env } = this.#invocation;
-    const [file, ...args] = [...launcher, binary, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${socket}`] as const;
+    const { launcher, binary, globalArguments, env } = this.#invocation;
+    const args = [...launcher, binary, ...globalArguments, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${socket}`];
+    const [file = binary] = args.splice(0, 1);
     const child = spawn(file, args, { cwd: '/', env, detached: true, stdio: 'ignore' });
     child.unref();
     this.#child = child;

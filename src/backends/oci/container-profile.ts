@@ -11,6 +11,12 @@ export interface ContainerProfile {
   /** What the runtime reads beside the configuration; these, and no others that it acts upon, may be there */
   readonly annotations: (plan: BottlePlan) => Readonly<Record<string, string>>;
   readonly limits: (plan: BottlePlan, host: PodmanHost) => ContainerLimits;
+  /** The gateway cannot tell users of the bottle apart, so its init has to prove itself */
+  readonly provesItself: boolean;
+  /** Files of an image that would change what the runtime makes of it; such an image is refused */
+  readonly refusedFiles: readonly string[];
+  /** Shell program that root of the bottle runs to end it; for bottles whose first process gets no signals from outside */
+  readonly stopScript?: string;
   /** Files beside those that every bottle gets */
   readonly seeds: (plan: BottlePlan) => readonly SeedFile[];
   /** How commands are run in an image without OpenSSH; such an image is refused where it is absent */

@@ -69,7 +69,13 @@ export function createArguments(inputs: CreateInputs): string[] {
 
 /** Label → value */
 export function labelsOf({ plan, owner, exec, attempt }: CreateInputs): Record<string, string> {
-  return { [LABELS.slug]: plan.spec.slug, [LABELS.owner]: owner, [LABELS.exec]: exec, [LABELS.attempt]: attempt };
+  return {
+    [LABELS.slug]: plan.spec.slug,
+    [LABELS.owner]: owner,
+    [LABELS.backend]: plan.backend,
+    [LABELS.exec]: exec,
+    [LABELS.attempt]: attempt,
+  };
 }
 
 function identityArguments(inputs: CreateInputs): string[] {

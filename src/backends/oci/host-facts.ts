@@ -5,6 +5,7 @@ import {
   helperEnvironment,
   ignoreCodes,
   messageOf,
+  patient,
   type RunOptions,
   run,
   TerokError,
@@ -36,6 +37,8 @@ export type PodmanFacts = z.infer<typeof factsSchema>;
 /** How a program is started so that Podman works on this machine: `[...launcher, ...argv]` with `env`. */
 export interface Invocation {
   readonly binary: string;
+  /** Options of every call, before its verb */
+  readonly globalArguments: readonly string[];
   readonly launcher: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
@@ -45,10 +48,12 @@ export interface HostInputs {
   readonly runtimeDir: string;
   readonly machine: Machine;
   readonly binary: string;
+  /** Absolute path of the OCI runtime; Podman's own choice where it is absent */
+  readonly runtime?: string | undefined;
 }
 
 const cacheSchema = z.object({ key: z.string(), version: z.string(), facts: factsSchema });
-const QUESTION_TIMEOUT_MS = 20_000;
+const QUESTION_TIMEOUT_MS = patient(20_000);
 
 /**
  * Prepares the way Podman is started and learns what it can do. `podman info` takes a quarter of a second, so the answer is kept in
@@ -62,11 +67,18 @@ export async function prepareInvocation(
   const launcher =
     machine.cgroups === 'hybrid' && machine.uid === 0 ? ['nsenter', `--mount=${await ensureCgroupNamespace(runtimeDir)}`, '--'] : [];
   const key = await cacheKey(inputs);
-  const cacheFile = path.join(runtimeDir, 'podman-host.json');
+  const globalArguments = inputs.runtime === undefined ? [] : ['--runtime', inputs.runtime];
+  const cacheFile = path.join(
+    runtimeDir,
+    inputs.runtime === undefined ? 'podman-host.json' : `podman-host-${path.basename(inputs.runtime)}.json`,
+  );
   const cached = await readCache(cacheFile);
-  const version = cached?.key === key ? cached.version : await askVersion({ binary, launcher, env: helperEnvironment({}, env) }, options);
+  const version =
+    cached?.key === key
+      ? cached.version
+      : await askVersion({ binary, globalArguments, launcher, env: helperEnvironment({}, env) }, options);
   if (compareVersions(version, PODMAN_FLOOR) < 0) throw tooOld(version);
-  const invocation = { binary, launcher, env: helperEnvironment(await privateConf(inputs, version), env) };
+  const invocation = { binary, globalArguments, launcher, env: helperEnvironment(await privateConf(inputs, version), env) };
   if (cached?.key === key) return { invocation, facts: cached.facts };
   const facts = await askFacts(invocation, options);
   await writeStateFile(cacheFile, { key, version, facts });
@@ -93,8 +105,13 @@ async function readCache(file: string): Promise<z.infer<typeof cacheSchema> | un
   }
 }
 
-async function cacheKey({ binary, env, machine }: HostInputs): Promise<string> {
-  const files = [binary, ...defaultConfFiles(env, machine.uid), '/etc/containers/storage.conf'];
+async function cacheKey({ binary, runtime, env, machine }: HostInputs): Promise<string> {
+  const files = [
+    binary,
+    ...(runtime === undefined ? [] : [runtime]),
+    ...defaultConfFiles(env, machine.uid),
+    '/etc/containers/storage.conf',
+  ];
   const stamps = await Promise.all(
     files.map(async (file) => {
       const found = await ignoreCodes(['ENOENT', 'EACCES'], () => stat(file));
@@ -117,6 +134,11 @@ async function askVersion(invocation: Invocation, options: Pick<RunOptions, 'sig
   throw classifyFailure('say its version', result.stderr.toString('utf8'), { binary: invocation.binary });
 }
 
+/** argv of Podman up to its verb. */
+export function commandOf({ launcher, binary, globalArguments }: Invocation): string[] {
+  return [...launcher, binary, ...globalArguments];
+}
+
 const infoSchema = z.object({
   host: z.object({
     cgroupManager: z.string(),
@@ -130,7 +152,7 @@ const infoSchema = z.object({
 });
 
 async function askFacts(invocation: Invocation, options: Pick<RunOptions, 'signal'>): Promise<PodmanFacts> {
-  const result = await run([...invocation.launcher, invocation.binary, 'info', '--format', 'json'], {
+  const result = await run([...commandOf(invocation), 'info', '--format', 'json'], {
     ...options,
     env: invocation.env,
     cwd: '/',

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { type BottleStatus, messageOf, type RuntimeEntry, type StoredImage, TerokError } from '../../core/index.ts';
 
 /** Labels that mark a container as terok's. */
-export const LABELS = { slug: 'terok.slug', owner: 'terok.owner', exec: 'terok.exec', attempt: 'terok.attempt' } as const;
+export const LABELS = {
+  slug: 'terok.slug',
+  owner: 'terok.owner',
+  backend: 'terok.backend',
+  exec: 'terok.exec',
+  attempt: 'terok.attempt',
+} as const;
 
 /** Parses JSON that Podman printed; something else than expected is RUNTIME_FAILED naming `what`. */
 export function parsePodmanJson<T>(what: string, text: string, schema: z.ZodType<T>): T {

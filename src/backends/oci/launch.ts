@@ -93,6 +93,7 @@ async function makeContainer(
   const [image, guess] = await Promise.allSettled([requireSafeImage(host, plan.spec.image, options), create('ssh')]);
   if (image.status === 'rejected') throw image.reason;
   if (guess.status === 'rejected') throw guess.reason;
+  await assertNoRefusedFile(profile, image.value, plan.spec.image);
   const exec = await execKindOf(image.value);
   if (exec === 'api') {
     requireWayWithoutSsh(profile);
@@ -105,6 +106,16 @@ async function makeContainer(
 
 async function execKindOf(image: ImageDescription): Promise<ExecKind> {
   return (await hasFile(image.layerDirs, '/usr/sbin/sshd')) === false ? 'api' : 'ssh';
+}
+
+async function assertNoRefusedFile({ refusedFiles }: ContainerProfile, { layerDirs }: ImageDescription, reference: string): Promise<void> {
+  for (const file of refusedFiles) {
+    if ((await hasFile(layerDirs, file)) !== true) continue;
+    throw new TerokError('REFUSED', `The image \`${reference}\` holds \`${file}\`, which would change what runs it.`, {
+      context: { image: reference, file },
+      hint: 'Do not use this image; build one from a source that you trust.',
+    });
+  }
 }
 
 function assertSameImage(storage: ContainerStorage, { image }: ImageDescription, reference: string): void {
@@ -124,7 +135,10 @@ async function collectSeeds(
     file('/etc/resolv.conf', 'nameserver 198.18.0.1\n'),
     file('/etc/hosts', `127.0.0.1 localhost ${plan.spec.slug}\n::1 localhost\n`),
   ];
-  const way = exec === 'ssh' ? channelSeeds(await loadChannelIdentity(plan.stateDir)) : requireWayWithoutSsh(profile).seeds();
+  const way =
+    exec === 'ssh'
+      ? channelSeeds(await loadChannelIdentity(plan.stateDir), { proof: profile.provesItself })
+      : requireWayWithoutSsh(profile).seeds();
   return [...new Map([...network, ...way, ...profile.seeds(plan), ...given].map((seed) => [seed.path, seed])).values()];
 }
 

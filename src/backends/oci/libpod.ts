@@ -4,7 +4,7 @@
  * on behind the back of a caller who cleans up after it.
  */
 import http from 'node:http';
-import { isTerokError, messageOf, systemCodeOf, TerokError } from '../../core/index.ts';
+import { isTerokError, messageOf, patient, systemCodeOf, TerokError } from '../../core/index.ts';
 import type { ApiService } from './api-service.ts';
 import { classifyFailure } from './failure.ts';
 
@@ -26,7 +26,7 @@ export interface LibpodAnswer {
 
 /** Podman 4 and 5 both speak this version. */
 const PREFIX = '/v4.0.0/libpod';
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = patient(120_000);
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 export class Libpod {

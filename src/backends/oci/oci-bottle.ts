@@ -13,7 +13,7 @@ import type {
   ExecResult,
   SealedNetwork,
 } from '../../core/index.ts';
-import { isTerokError, TerokError } from '../../core/index.ts';
+import { isTerokError, patient, TerokError } from '../../core/index.ts';
 import type { BottleWay } from './bottle-way.ts';
 import { startContainer } from './container-verbs.ts';
 import { inspectState, noteDeath } from './dead-container.ts';
@@ -29,6 +29,8 @@ export interface OciBottleInputs {
   readonly storage: ContainerStorage;
   /** Opens the way into the running container; called again after a start */
   readonly openWay: () => Promise<BottleWay>;
+  /** See `ContainerProfile` */
+  readonly stopScript?: string | undefined;
   /** Prepares the stopped container anew, verified as at its launch */
   readonly prepare: (signal?: AbortSignal) => Promise<void>;
 }
@@ -37,10 +39,10 @@ interface Cancel {
   readonly signal?: AbortSignal;
 }
 
-const ANSWER_TIMEOUT_MS = 30_000;
+const ANSWER_TIMEOUT_MS = patient(30_000);
 const STATUS_INTERVAL_MS = 500;
 const DEFAULT_GRACE_MS = 5_000;
-const STOP_MARGIN_MS = 30_000;
+const STOP_MARGIN_MS = patient(30_000);
 
 /** A container as a bottle. The way into it is opened when it is first needed. */
 export class OciBottle implements Bottle {
@@ -136,10 +138,23 @@ export class OciBottle implements Bottle {
     const seconds = Math.ceil(graceMs / 1000);
     const argv = ['stop', '--ignore', '--time', String(seconds), storage.id];
     const timeoutMs = seconds * 1000 + STOP_MARGIN_MS;
+    if (graceMs > 0) await this.#askToStop(graceMs, signal);
     this.#running = undefined;
     await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
     // commands keep their way out until the end, so that they can answer the stop
     await this.#closeWay();
+  }
+
+  /** Whatever comes of it, the container is stopped after that. */
+  async #askToStop(graceMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const { stopScript } = this.#inputs;
+    if (stopScript === undefined || (await this.status()) !== 'running') return;
+    const limits = { timeoutMs: graceMs, ...(signal === undefined ? {} : { signal }) };
+    await this.#openWay()
+      .then((way) => way.exec(['sh', '-c', stopScript], { user: 'root', cwd: '/', ...limits }))
+      .catch((error: unknown) => {
+        if (!isTerokError(error)) throw error;
+      });
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {

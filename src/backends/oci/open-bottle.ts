@@ -50,6 +50,7 @@ export function makeBottle(
     plan,
     network,
     storage,
+    stopScript: profile.stopScript,
     openWay: async () => (exec === 'ssh' ? openSshWay(plan, network) : requireWayWithoutSsh(profile).open(host, runtimeDir, storage.id)),
     prepare: async (signal) => {
       const options = signal === undefined ? {} : { signal };

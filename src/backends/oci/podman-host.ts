@@ -3,7 +3,7 @@ import { isTerokError, messageOf, run, TerokError } from '../../core/index.ts';
 import { ApiService } from './api-service.ts';
 import { classifyFailure } from './failure.ts';
 import { findProgram } from './find-program.ts';
-import { type HostInputs, type Invocation, type PodmanFacts, prepareInvocation } from './host-facts.ts';
+import { commandOf, type HostInputs, type Invocation, type PodmanFacts, prepareInvocation } from './host-facts.ts';
 import { findHostProblems } from './host-problems.ts';
 import { Libpod } from './libpod.ts';
 import { type Machine, readMachine } from './machine.ts';
@@ -15,6 +15,8 @@ export interface PodmanHostOptions {
   readonly runtimeDir: string;
   /** What the machine is like; read from the kernel by default */
   readonly machine?: Machine;
+  /** Absolute path of the OCI runtime; Podman's own choice by default */
+  readonly runtime?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -62,7 +64,7 @@ export async function examinePodmanHost(options: PodmanHostOptions): Promise<Hos
   const problems = await findHostProblems(machine, options.env);
   const [first, ...others] = problems;
   if (first !== undefined) return { problems: [first, ...others] };
-  return prepareHost({ env: options.env, runtimeDir: options.runtimeDir, machine, binary }, options.signal);
+  return prepareHost({ env: options.env, runtimeDir: options.runtimeDir, machine, binary, runtime: options.runtime }, options.signal);
 }
 
 async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined): Promise<HostExamination> {
@@ -79,7 +81,7 @@ async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined):
 function makeHost(invocation: Invocation, parts: Pick<PodmanHost, 'machine' | 'facts' | 'libpod'>): PodmanHost {
   const runPodman = (args: readonly string[], options: RunOptions = {}): Promise<RunResult> =>
     // nsenter changes the working directory, so everything is absolute and starts at the root
-    run([...invocation.launcher, invocation.binary, ...args], { cwd: '/', env: invocation.env, ...options });
+    run([...commandOf(invocation), ...args], { cwd: '/', env: invocation.env, ...options });
   return {
     ...invocation,
     ...parts,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { systemCodeOf } from '../../core/index.ts';
-import type { Invocation } from './host-facts.ts';
+import { commandOf, type Invocation } from './host-facts.ts';
 
 export interface StreamingPodman {
   readonly stdout: Readable;
@@ -14,7 +14,7 @@ export interface StreamingPodman {
 /** Starts `podman …args` for output that is read while it comes: builds, pulls, followed logs. */
 export function streamPodman(invocation: Invocation, args: readonly string[], options: { readonly signal?: AbortSignal }): StreamingPodman {
   options.signal?.throwIfAborted();
-  const [file = invocation.binary, ...rest] = [...invocation.launcher, invocation.binary, ...args];
+  const [file = invocation.binary, ...rest] = [...commandOf(invocation), ...args];
   const child = spawn(file, rest, { cwd: '/', env: invocation.env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = (): void => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;

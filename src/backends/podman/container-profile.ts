@@ -9,6 +9,8 @@ export const CONTAINER_PROFILE: ContainerProfile = {
   noNewPrivileges: ({ spec }) => !spec.sudo,
   annotations: () => ({}),
   limits: ({ spec }, host) => ({ ...spec.limits, files: allowedFiles(spec.limits.files, host) }),
+  provesItself: false,
+  refusedFiles: [],
   seeds: () => [],
   withoutSsh: { init: API_INIT_COMMAND, seeds: apiSeeds, open: openApiWay },
 };

@@ -85,18 +85,20 @@ class PodmanBackend implements BottleBackend {
 
   async list(options: CallOptions = {}): Promise<readonly RuntimeEntry[]> {
     const host = await this.#openHost();
-    return parseContainerList(
-      await host.call('list containers', ['ps', '--all', '--format', 'json', '--filter', this.#ownerFilter()], options),
-    );
+    return parseContainerList(await host.call('list containers', ['ps', '--all', '--format', 'json', ...this.#ownFilters()], options));
   }
 
   /** The label decides what is terok's, never the name alone. */
   async remove(id: string, options: CallOptions = {}): Promise<void> {
-    await removeLabelled(await this.#openHost(), { [LABELS.owner]: this.#options.paths.state, [LABELS.slug]: id }, options);
+    await removeLabelled(
+      await this.#openHost(),
+      { [LABELS.owner]: this.#options.paths.state, [LABELS.backend]: this.name, [LABELS.slug]: id },
+      options,
+    );
   }
 
-  #ownerFilter(): string {
-    return `label=${LABELS.owner}=${this.#options.paths.state}`;
+  #ownFilters(): string[] {
+    return ['--filter', `label=${LABELS.owner}=${this.#options.paths.state}`, '--filter', `label=${LABELS.backend}=${this.name}`];
   }
 
   async #context(): Promise<BottleContext> {

@@ -48,7 +48,13 @@ export async function createGateway(
   });
   if (policy !== plan.policy) replacePlan(files.plan, { ...plan, policy });
   expiry.watch(policy);
-  const gateway = new Gateway(parts, { setPolicy, shutdown, sockets: () => listeners.sockets, tcpTable: listeners.tcpTable });
+  const gateway = new Gateway(parts, {
+    setPolicy,
+    shutdown,
+    sockets: () => listeners.sockets,
+    tcpTable: listeners.tcpTable,
+    controlProof: plan.controlProof,
+  });
   gateway.learn(policy);
   return gateway;
 }

@@ -3,6 +3,7 @@
  * Out of scope: who speaks on them; SSH proves that on both ends. Fail-safe direction: a flood or a talker before its turn is cut.
  */
 import type { Socket } from 'node:net';
+import { patient } from '../../core/patience.ts';
 import type { DenialLog } from './denial-log.ts';
 
 /** The byte that tells the bottle's init to start a session on this connection. */
@@ -12,7 +13,7 @@ const MAX_IDLE = 16;
 /** Clients of the host that may wait at once: 50 parallel commands of several terok processes. */
 const MAX_WAITING = 256;
 /** How long a client waits for the bottle to dial; covers a slow boot. */
-const WAIT_MS = 30_000;
+const WAIT_MS = patient(30_000);
 
 export class ExecBroker {
   readonly #denials: DenialLog;

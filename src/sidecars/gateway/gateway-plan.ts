@@ -24,6 +24,8 @@ export interface GatewayPlan {
   /** Proxy of the host */
   readonly upstreamProxy?: UpstreamProxy;
   readonly targets?: TargetsPlan;
+  /** SHA-256 of what the bottle's init says first, see `digestOfProof`; absent where its user id shows who it is */
+  readonly controlProof?: string;
 }
 
 /** Servers that the process which makes the bottle started itself, for `terok redteam`; see `targetResolver`. */

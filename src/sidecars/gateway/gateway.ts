@@ -8,6 +8,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { EgressPolicy } from '../../core/index.ts';
 import type { Egress } from '../egress/index.ts';
 import { ControlPeers } from './control-peers.ts';
+import { demandProof } from './control-proof.ts';
 import { type ControlRequest, listenUnix, serveControl } from './control-server.ts';
 import { DenialLog, type DenialSink } from './denial-log.ts';
 import { DnsResponder } from './dns-responder.ts';
@@ -39,6 +40,7 @@ export interface GatewayHost {
   sockets(): readonly string[];
   /** The kernel's table of the TCP sockets in the bottle's network, `/proc/<pid>/net/tcp` */
   readonly tcpTable: string;
+  readonly controlProof?: string | undefined;
 }
 
 export interface GatewayStatus {
@@ -69,7 +71,7 @@ export class Gateway implements Arrivals {
     this.#controlPeers = new ControlPeers({
       tcpTable: host.tcpTable,
       uid: process.geteuid?.() ?? 0,
-      accept: (socket) => this.#exec.offer(socket),
+      accept: (socket) => this.#welcome(socket),
       refuse: (socket, reason) => this.#reset(socket, reason, 'control'),
     });
     const policy = { nameAllowed: (name: string) => parts.egress.nameAllowed(name), hasGate: parts.gate !== undefined };
@@ -131,6 +133,13 @@ export class Gateway implements Arrivals {
     if (port === SEALED.controlPort) return this.#controlPeers.judge(socket);
     if (port === SEALED.proxyPort) return this.#parts.egress.handleProxy(socket);
     this.#reset(socket, 'no service has this port');
+  }
+
+  #welcome(socket: Socket): void {
+    const accept = (known: Socket): void => this.#exec.offer(known);
+    const refuse = (stranger: Socket, reason: string): void => this.#reset(stranger, reason, 'control');
+    if (this.#host.controlProof === undefined) accept(socket);
+    else demandProof(socket, this.#host.controlProof, { accept, refuse });
   }
 
   #reset(socket: Socket, reason: string, kind: 'connect' | 'control' = 'connect'): void {

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { renameSync, rmSync, symlinkSync } from 'node:fs';
-import { helperEnvironment, messageOf, type ProcessIdentity, TerokError } from '../../core/index.ts';
+import { helperEnvironment, messageOf, type ProcessIdentity, patient, TerokError } from '../../core/index.ts';
 import type { NetworkFiles } from './network-files.ts';
 import { recordedProcess } from './process-record.ts';
 
 /** Making a namespace takes some ten milliseconds, through `podman unshare` some hundred. */
-const HOLDER_MS = 15_000;
+const HOLDER_MS = patient(15_000);
 
 /** Makes the network namespace and the process that keeps it, and points `files.namespace` to it. */
 export async function startHolder(files: NetworkFiles, launcher: readonly string[]): Promise<ProcessIdentity> {

@@ -1,3 +1,4 @@
+export { digestOfProof } from './control-proof.ts';
 export type { GatewayStatus } from './gateway.ts';
 export { type GatePlan, type GatewayPlan, SEALED, type TargetsPlan } from './gateway-plan.ts';
 export type { NetworkDirs } from './network-files.ts';

@@ -1,10 +1,11 @@
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemCodeOf } from '../../core/errors.ts';
+import { patient } from '../../core/patience.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 
 /** How long a killed process may take to vanish; only a process stuck in the kernel takes longer. */
-const VANISH_MS = 5_000;
+const VANISH_MS = patient(5_000);
 
 /** The process that a record file names, if it still runs; a missing or torn file names nobody. */
 export function recordedProcess(file: string): ProcessIdentity | undefined {

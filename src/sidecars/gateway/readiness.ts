@@ -2,18 +2,18 @@ import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ERROR_EXIT_STATUS, type ErrorCode, ignoreCodes, systemCodeOf, TerokError } from '../../core/index.ts';
+import { ERROR_EXIT_STATUS, type ErrorCode, ignoreCodes, patient, systemCodeOf, TerokError } from '../../core/index.ts';
 import { askGateway } from './control-client.ts';
 import type { GatewayStatus } from './gateway.ts';
 import type { NetworkFiles } from './network-files.ts';
 import { recordedProcess } from './process-record.ts';
 
-const READY_MS = 20_000;
+const READY_MS = patient(20_000);
 /** Short: every bottle's start waits for this. */
 const POLL_MS = 3;
-const STATUS_MS = 3_000;
+const STATUS_MS = patient(3_000);
 /** Another opener may have ended this keeper and be about to start its own. */
-const SUCCESSOR_MS = 500;
+const SUCCESSOR_MS = patient(500);
 
 /** Resolves when the gateway serves; rejects with its own words when it refuses to start or never comes up. */
 export async function waitUntilReady(files: NetworkFiles, keeper: ChildProcess, timeoutMs: number = READY_MS): Promise<void> {

@@ -11,6 +11,7 @@ import {
   identifyProcess,
   ignoreCodes,
   makePrivateDir,
+  patient,
   type SealedNetwork,
   withLock,
   writeStateFile,
@@ -39,7 +40,7 @@ export interface ReopenedNetwork extends SealedNetwork {
 
 /** How long a gateway may take to end its connections when it is asked to. */
 const GRACE_MS = 500;
-const KEEPER_REPAIR_MS = 1_500;
+const KEEPER_REPAIR_MS = patient(1_500);
 
 /**
  * Makes the network of a bottle and starts its gateway. Resolves when the namespace exists; `ready` resolves when every listener is

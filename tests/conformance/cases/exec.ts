@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { patient } from '../../../src/core/index.ts';
 import type { ConformanceCase } from '../support/case.ts';
 import { countMarked, elapsedMs, errorOf, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
 
@@ -87,12 +88,12 @@ export const execCases: readonly ConformanceCase[] = [
       const bottle = await under.launch();
       await bottle.stop({ graceMs: 0 });
       expect(['WRONG_STATE', 'NOT_FOUND', 'CHANNEL_LOST', 'RUNTIME_FAILED']).toContain(
-        (await errorOf(bottle.exec(['true'], { timeoutMs: 5_000 }))).code,
+        (await errorOf(bottle.exec(['true'], { timeoutMs: patient(5_000) }))).code,
       );
       expect(await bottle.status()).toBe('stopped');
       await under.backend.remove(bottle.id);
       expect(['WRONG_STATE', 'NOT_FOUND', 'CHANNEL_LOST', 'RUNTIME_FAILED']).toContain(
-        (await errorOf(bottle.exec(['true'], { timeoutMs: 5_000 }))).code,
+        (await errorOf(bottle.exec(['true'], { timeoutMs: patient(5_000) }))).code,
       );
       expect(await bottle.status()).toBe('missing');
     },
@@ -107,12 +108,12 @@ export const execCases: readonly ConformanceCase[] = [
         setsid sh -c 'while :; do sleep 1; done' "$0" </dev/null >/dev/null 2>&1 &
         (setsid sh -c 'while :; do sleep 1; done' "$0" </dev/null >/dev/null 2>&1 &)
         while :; do sleep 1; done`;
-      const running = sh(bottle, script, [word], { timeoutMs: 3_000 });
+      const running = sh(bottle, script, [word], { timeoutMs: patient(3_000) });
       await waitUntil(async () => (await countMarked(bottle, word)) >= 4, 3_000, 'the tree runs');
       const [result, took] = [await running, performance.now()];
       expect(result.status).toEqual({ kind: 'timedOut' });
       await waitUntil(async () => (await countMarked(bottle, word)) === 0, 2_000, 'nothing of the tree is left');
-      expect(performance.now() - took).toBeLessThan(2_500);
+      expect(performance.now() - took).toBeLessThan(patient(2_500));
       expect((await sh(bottle, 'exit 124')).status).toEqual({ kind: 'exited', code: 124 });
     },
   },
@@ -203,7 +204,7 @@ export const execCases: readonly ConformanceCase[] = [
       });
       expect(result?.status).toEqual({ kind: 'exited', code: 3 });
       expect(result?.stdout.toString()).toBe('done\n');
-      expect(took).toBeLessThan(4_000);
+      expect(took).toBeLessThan(patient(4_000));
     },
   },
 ];

@@ -4,11 +4,14 @@ import { chmod, lstat, mkdir, open, readdir, readFile, readlink, stat, symlink, 
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
+import { patient } from '../../../src/core/index.ts';
 import type { ConformanceCase } from '../support/case.ts';
 import { hostDirectory } from '../support/host.ts';
 import { errorOf, sh, shOutput } from '../support/in-bottle.ts';
+import { sized } from '../support/scale.ts';
 
-const GIB = 1024 ** 3;
+/** One GiB where the run is not scaled down */
+const GIB = sized(1024 ** 3);
 const NAMES = ['new\nline', '-rf', 'a:b', 'ü日🫙', 'n'.repeat(255), 'sp ace', "quo'te", 'back\\slash', '*', '$(id)', '..dots', 'tail '];
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o7777;
@@ -221,9 +224,11 @@ export const fileCases: readonly ConformanceCase[] = [
     timeoutMs: 240_000,
     run: async ({ bottle, scratch, atEnd }) => {
       const host = await hostDirectory(atEnd);
-      await shOutput(bottle, 'mkdir "$0/many" && cd "$0/many" && seq 20000 | split -l 1 -a 4 - f', [scratch], { timeoutMs: 120_000 });
-      expect((await bottle.copyOut(`${scratch}/many`, path.join(host, 'many'))).files).toBe(20_000);
-      expect(await readdir(path.join(host, 'many'))).toHaveLength(20_000);
+      await shOutput(bottle, 'mkdir "$0/many" && cd "$0/many" && seq "$1" | split -l 1 -a 4 - f', [scratch, String(sized(20_000))], {
+        timeoutMs: patient(120_000),
+      });
+      expect((await bottle.copyOut(`${scratch}/many`, path.join(host, 'many'))).files).toBe(sized(20_000));
+      expect(await readdir(path.join(host, 'many'))).toHaveLength(sized(20_000));
     },
   },
   {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { expect } from 'vitest';
-import type { Bottle, ResourceLimits } from '../../../src/core/index.ts';
+import { type Bottle, patient, type ResourceLimits } from '../../../src/core/index.ts';
 import { type CaseContext, type ConformanceCase, withoutIsolation, withoutLimits } from '../support/case.ts';
 import { findInFiles, findInProcesses } from '../support/host.ts';
 import { sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
@@ -114,7 +114,9 @@ export const isolationCases: readonly ConformanceCase[] = [
     unless: withoutLimits,
     run: async (context) => {
       const bottle = await limited(context, 'pids');
-      const { status } = await sh(bottle, 'i=0; while [ $i -lt 400 ]; do sleep 20 & i=$((i+1)); done; echo all', [], { timeoutMs: 15_000 });
+      const { status } = await sh(bottle, 'i=0; while [ $i -lt 400 ]; do sleep 20 & i=$((i+1)); done; echo all', [], {
+        timeoutMs: patient(15_000),
+      });
       expect(status).not.toEqual({ kind: 'exited', code: 0 });
       await waitUntil(
         async () => (await sh(bottle, 'pkill -KILL sleep; exit 0').catch(() => undefined))?.status.kind === 'exited',

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { expect } from 'vitest';
-import type { Bottle } from '../../../src/core/index.ts';
+import { type Bottle, patient } from '../../../src/core/index.ts';
 import { type BackendUnderTest, type ConformanceCase, withoutLimits } from '../support/case.ts';
 import { countMarked, elapsedMs, errorOf, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
 
@@ -77,7 +77,7 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       await bottle.spawn(['sh', '-c', polite]);
       await bottle.spawn(['sh', '-c', stubborn]);
       await shOutput(bottle, 'while ! test -e "$HOME/ready"; do sleep 0.05; done');
-      expect(await elapsedMs(() => bottle.stop({ graceMs: 1_500 }))).toBeLessThan(1_500 + 4_000);
+      expect(await elapsedMs(() => bottle.stop({ graceMs: 1_500 }))).toBeLessThan(patient(1_500 + 4_000));
       expect(await bottle.status()).toBe('stopped');
       await bottle.start();
       expect(await shOutput(bottle, 'cat "$HOME/asked"')).toBe('asked');
@@ -134,7 +134,7 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     unless: withoutLimits,
     timeoutMs: 120_000,
     run: async ({ under, skip }) => {
-      const bottle = await under.launch({ limits: { memoryMiB: 128, cpus: 1, pids: 256, files: 1024 } });
+      const bottle = await under.launch({ limits: { memoryMiB: 192, cpus: 1, pids: 256, files: 1024 } });
       try {
         if (bottle.plan.missingLimits.includes('memory')) return skip('this host cannot enforce a memory limit for this user');
         const { status } = await sh(bottle, 'head -c 1500000000 /dev/zero | tail -c 1400000000 > /dev/null');

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Bottle } from '../../../src/core/index.ts';
+import { type Bottle, patient } from '../../../src/core/index.ts';
 import { type ConformanceCase, withoutIsolation, withoutSeal } from '../support/case.ts';
 import { lanAddress, listenTcp, listenUdp, reachesTcp, sendUdp } from '../support/host.ts';
 import { elapsedMs, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
@@ -7,14 +7,14 @@ import { elapsedMs, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bo
 /** Tries a TCP connection: `open <first bytes>`, or how it failed. */
 async function tryTcp(bottle: Bottle, host: string, port: number): Promise<string> {
   const script = 'exec 3<>"/dev/tcp/$0/$1" && { read -r -t 1 -n 5 -u 3 greeting; echo "open $greeting"; }';
-  const { stdout } = await bottle.exec(['timeout', '4', 'bash', '-c', script, host, String(port)], { timeoutMs: 10_000 });
+  const { stdout } = await bottle.exec(['timeout', '4', 'bash', '-c', script, host, String(port)], { timeoutMs: patient(10_000) });
   return stdout.toString().trim() || 'closed';
 }
 
 async function sendFromBottle(bottle: Bottle, host: string, port: number): Promise<void> {
   await bottle.exec(
     ['timeout', '4', 'bash', '-c', 'exec 3>"/dev/udp/$0/$1"; for i in 1 2 3; do printf leak >&3; done', host, String(port)],
-    { timeoutMs: 10_000 },
+    { timeoutMs: patient(10_000) },
   );
 }
 
@@ -39,7 +39,7 @@ export const networkCases: readonly ConformanceCase[] = [
         ['192.168.1.1', 80],
       ] as const) {
         let answer = '';
-        expect(await elapsedMs(async () => (answer = await tryTcp(bottle, host, port)))).toBeLessThan(3_000);
+        expect(await elapsedMs(async () => (answer = await tryTcp(bottle, host, port)))).toBeLessThan(patient(3_000));
         expect(`${host} ${answer}`).toBe(`${host} closed`);
       }
       expect((await sh(bottle, 'cat /proc/net/route | tail -n +2 | wc -l')).stdout.toString().trim()).toBe('0');

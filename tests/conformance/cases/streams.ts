@@ -2,12 +2,16 @@ import { createHash, randomBytes } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { BottleProcess } from '../../../src/core/index.ts';
+import { type BottleProcess, patient } from '../../../src/core/index.ts';
 import { type ConformanceCase, withoutTerminal } from '../support/case.ts';
 import { errorOf, sh, shOutput, waitUntil } from '../support/in-bottle.ts';
+import { sized } from '../support/scale.ts';
 
 const MIB = 1024 * 1024;
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
+
+/** One GiB where the run is not scaled down; more than all buffers on the way hold */
+const OUTPUT_MIB = Math.max(160, sized(1024));
 
 /** Host memory that a stream of any length may cost. */
 const MEMORY_BUDGET_BYTES = 256 * MIB;
@@ -18,20 +22,20 @@ export const streamCases: readonly ConformanceCase[] = [
     title: 'standard input is binary, ends when it should, and never blocks a command that does not read it',
     timeoutMs: 180_000,
     run: async ({ bottle }) => {
-      expect((await bottle.exec(['cat'], { timeoutMs: 10_000 })).status).toEqual({ kind: 'exited', code: 0 });
+      expect((await bottle.exec(['cat'], { timeoutMs: patient(10_000) })).status).toEqual({ kind: 'exited', code: 0 });
       const data = randomBytes(3 * MIB);
-      const echoed = await bottle.exec(['cat'], { input: data, timeoutMs: 30_000 });
+      const echoed = await bottle.exec(['cat'], { input: data, timeoutMs: patient(30_000) });
       expect(sha256(echoed.stdout)).toBe(sha256(data));
       const early = await sh(bottle, 'head -c 4; exit 6', [], { input: Readable.from(chunks(64, MIB)) });
       expect(early.status).toEqual({ kind: 'exited', code: 6 });
       const endless = new PassThrough();
-      expect((await bottle.exec(['true'], { input: endless, timeoutMs: 10_000 })).status).toEqual({ kind: 'exited', code: 0 });
+      expect((await bottle.exec(['true'], { input: endless, timeoutMs: patient(10_000) })).status).toEqual({ kind: 'exited', code: 0 });
       const amplified = await bottle.exec(['cat'], {
-        input: Readable.from(chunks(100, MIB)),
+        input: Readable.from(chunks(sized(100), MIB)),
         maxOutputBytes: 128 * MIB,
         timeoutMs: 120_000,
       });
-      expect(amplified.stdout.length).toBe(100 * MIB);
+      expect(amplified.stdout.length).toBe(sized(100) * MIB);
     },
   },
   {
@@ -39,8 +43,8 @@ export const streamCases: readonly ConformanceCase[] = [
     title: '1 GiB of output is complete, costs constant memory, and a slow reader slows the command',
     timeoutMs: 300_000,
     run: async ({ bottle, scratch }) => {
-      const script = 'i=0; while [ $i -lt 1024 ]; do head -c 1048576 /dev/zero; i=$((i+1)); echo $i > "$0/written"; done';
-      const writer = await bottle.spawn(['sh', '-c', script, scratch]);
+      const script = 'i=0; while [ $i -lt "$1" ]; do head -c 1048576 /dev/zero; i=$((i+1)); echo $i > "$0/written"; done';
+      const writer = await bottle.spawn(['sh', '-c', script, scratch, String(OUTPUT_MIB)]);
       writer.stdin.end();
       await sleep(1_500);
       const written = (): Promise<number> => shOutput(bottle, 'cat "$0/written" 2>/dev/null || echo 0', [scratch]).then(Number);
@@ -49,7 +53,7 @@ export const streamCases: readonly ConformanceCase[] = [
       expect(second).toBeLessThan(128);
       const before = process.memoryUsage.rss();
       const { bytes, peak } = await drain(writer);
-      expect(bytes).toBe(1024 * MIB);
+      expect(bytes).toBe(OUTPUT_MIB * MIB);
       expect(await writer.exited).toEqual({ kind: 'exited', code: 0 });
       expect(peak - before).toBeLessThan(MEMORY_BUDGET_BYTES);
     },
@@ -74,7 +78,9 @@ export const streamCases: readonly ConformanceCase[] = [
     id: 'F14b',
     title: 'output beyond the cap of a buffered command is an error, not a cut',
     run: async ({ bottle }) => {
-      const error = await errorOf(bottle.exec(['head', '-c', '70000', '/dev/zero'], { maxOutputBytes: 65_536, timeoutMs: 20_000 }));
+      const error = await errorOf(
+        bottle.exec(['head', '-c', '70000', '/dev/zero'], { maxOutputBytes: 65_536, timeoutMs: patient(20_000) }),
+      );
       expect(error).toMatchObject({ code: 'RUNTIME_FAILED', context: { kind: 'outputTooLarge', stream: 'stdout' } });
       expect((await bottle.exec(['head', '-c', '65536', '/dev/zero'], { maxOutputBytes: 65_536 })).stdout.length).toBe(65_536);
     },

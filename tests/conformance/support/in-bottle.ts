@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { type Bottle, type BufferedExecOptions, type ExecResult, isTerokError, type TerokError } from '../../../src/core/index.ts';
+import { type Bottle, type BufferedExecOptions, type ExecResult, isTerokError, patient, type TerokError } from '../../../src/core/index.ts';
 
 /** Runs a shell program; `$0`, `$1`, … are `words`. */
 export function sh(bottle: Bottle, script: string, words: readonly string[] = [], options: BufferedExecOptions = {}): Promise<ExecResult> {
-  return bottle.exec(['sh', '-c', script, ...words], { timeoutMs: 60_000, ...options });
+  return bottle.exec(['sh', '-c', script, ...words], { timeoutMs: patient(60_000), ...options });
 }
 
 /** As `sh`, for a program that must succeed: its output without the final newline. */
@@ -32,9 +32,9 @@ export async function countMarked(bottle: Bottle, word: string): Promise<number>
 }
 
 export async function waitUntil(condition: () => Promise<boolean> | boolean, withinMs: number, what: string): Promise<void> {
-  const deadline = Date.now() + withinMs;
+  const deadline = Date.now() + patient(withinMs);
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`Not within ${withinMs} ms: ${what}`);
+    if (Date.now() > deadline) throw new Error(`Not within ${patient(withinMs)} ms: ${what}`);
     await sleep(50);
   }
 }

@@ -72,7 +72,8 @@ export function testSpec(image: string, changes: Partial<BottleSpec> = {}): Bott
 /** The base image that `global-setup.ts` built, or the reason why there is none. */
 export async function findTestImage(backend: BottleBackend): Promise<{ readonly image: string } | { readonly reason: string }> {
   const report = await backend.probe();
-  if (report.state !== 'available') return { reason: `Podman cannot be used: ${report.findings.map(({ message }) => message).join(' ')}` };
+  if (report.state !== 'available')
+    return { reason: `${backend.name} cannot be used: ${report.findings.map(({ message }) => message).join(' ')}` };
   const image = process.env.TEROK_TEST_IMAGE ?? '';
   if (image === '' || (await backend.images.inspect(image)) === undefined) throw new Error(`There is no base image \`${image}\`.`);
   return { image };

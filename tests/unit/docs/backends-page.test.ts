@@ -1,12 +1,17 @@
 import { expect, it } from 'vitest';
 import { createFakeBackend } from '../../../src/backends/fake/index.ts';
+import { createKrunBackend } from '../../../src/backends/krun/index.ts';
 import { createPodmanBackend } from '../../../src/backends/podman/index.ts';
 import { type BottleBackend, resolvePaths } from '../../../src/core/index.ts';
 import { CASES } from '../../conformance/cases/index.ts';
 import { notInContract } from '../../conformance/cases/not-in-contract.ts';
 
 const paths = resolvePaths({ TEROK_STATE_DIR: '/nowhere' }, '/nowhere', 0);
-const BACKENDS: readonly BottleBackend[] = [createPodmanBackend({ paths, env: {} }), createFakeBackend({ paths })];
+const BACKENDS: readonly BottleBackend[] = [
+  createPodmanBackend({ paths, env: {} }),
+  createKrunBackend({ paths, env: {} }),
+  createFakeBackend({ paths }),
+];
 
 /** One sentence for each capability, as a user would ask for it. */
 const CAPABILITIES: Readonly<Record<keyof BottleBackend['capabilities'], string>> = {
@@ -20,6 +25,18 @@ const CAPABILITIES: Readonly<Record<keyof BottleBackend['capabilities'], string>
   rootUser: 'Commands can run as root of the bottle',
   enforcesLimits: 'Memory, processor, process and file limits hold',
 };
+
+/** What a user of `krun` meets otherwise than with `podman`; what weakens a bottle is also said by `terok doctor`. */
+const DIFFERENCES: readonly string[] = [
+  'A machine has its memory from the start and keeps it; 256 MiB more are for its monitor. It has at least 160 MiB and at most 16 processors, whole ones; a fraction is a share of their time.',
+  'The limits of processes and open files hold inside the machine; its monitor on the host has its own.',
+  'Commands go through SSH alone: an image without OpenSSH is refused at launch.',
+  'Root of the bottle is root of its own kernel: it may mount, load settings and open raw sockets there. None of that reaches the host.',
+  'The host cannot tell the users of a machine apart. What only the init of a bottle may do, it proves with a word that root of the bottle can read.',
+  'Sending UDP to where nothing is allowed succeeds and goes nowhere; in a container it is an error.',
+  'A stop is asked for inside the machine; its monitor ignores the signal that ends a container.',
+  'Before libkrun 1.18.1, words with quotes or line ends that a container is started with are damaged; terok starts machines with harmless words alone, and `terok doctor` says so.',
+];
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
@@ -42,9 +59,14 @@ Generated from the capabilities that each backend declares and from the conforma
 
 ${table(['capability', ...names], capabilities)}
 
+## How a machine differs from a container
+
+${DIFFERENCES.map((text) => `- ${text}`).join('\n')}
+
 ## What each is held to
 
-"yes" is a test of \`tests/conformance\` that must pass, rootful and rootless; anything else is the printed reason why it is not run.
+"yes" is a test of \`tests/conformance\` that must pass, rootful and rootless, and for \`krun\` in the emulated lab; anything else is the printed
+reason why it is not run.
 
 ${table(['case', 'behaviour', ...names], cases)}
 

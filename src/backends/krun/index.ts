@@ -1,0 +1,1 @@
+export { createKrunBackend, type KrunBackendOptions } from './krun-backend.ts';
