@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import path from 'node:path';
 import { isTerokError, messageOf, TerokError } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
 import { http } from '../../core/node-http.ts';
@@ -8,6 +9,7 @@ import { canaryMarkFile } from './canary-file.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
+import { ProvenInjections } from './proven-injections.ts';
 import { watchVault } from './watched-vault.ts';
 
 /** The first push of a large repository takes its time. */
@@ -17,7 +19,6 @@ const PUSH_MS = 30 * 60_000;
 export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promise<GatewayParts> {
   const extraCas = [plan.upstreamCa, plan.targets?.caFile].filter((file) => file !== undefined);
   const vault = await openVault(plan.vaultDir, extraCas);
-  await assertSecrets(plan.policy, vault.check);
   const audit = openAuditLog(files.audit);
   const [certificatePem, keyPem, upstreamCas] = await Promise.all([
     readFile(plan.ca.certificate, 'utf8'),
@@ -25,6 +26,12 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     Promise.all(extraCas.map((file) => readFile(file, 'utf8'))),
   ]);
   const ca = { certificatePem, keyPem };
+  const proven = new ProvenInjections(path.join(plan.stateDir, 'injection-proven'));
+  const assertUsable = async (policy: EgressPolicy): Promise<void> => {
+    await assertSecrets(policy, vault.check);
+    await proven.require(policy, { ca, readSecret: vault.read, dir: plan.runtimeDir });
+  };
+  await assertUsable(plan.policy);
   const egress = await createEgress({
     policy: plan.policy,
     ca,
@@ -37,7 +44,7 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });
-  return { egress, audit, gate: createGate(plan, audit), assertSecrets: (policy) => assertSecrets(policy, vault.check) };
+  return { egress, audit, gate: createGate(plan, audit), assertSecrets: assertUsable };
 }
 
 /** Throws GATEWAY_FAILED for the first secret that a route uses and the vault does not give. */
