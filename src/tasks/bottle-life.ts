@@ -17,6 +17,7 @@ import {
 import {
   acquireLoopbackAlias,
   combinedBundle,
+  javaTruststore,
   mintBottleCa,
   readRecord,
   releaseLoopbackAlias,
@@ -38,7 +39,7 @@ import { planGate } from './plan-gate.ts';
 import { readTask } from './task-record.ts';
 
 /** Where the bottle keeps its trust roots. */
-export const TRUST_PATHS = { ca: '/etc/terok/ca.pem', bundle: '/etc/terok/bundle.pem' } as const;
+export const TRUST_PATHS = { ca: '/etc/terok/ca.pem', bundle: '/etc/terok/bundle.pem', truststore: '/etc/terok/truststore.jks' } as const;
 
 /** A token that is noticed when it leaves the bottle, in a file such as backup programs have. */
 const CANARY_PATH = '/etc/backup/storage.env';
@@ -63,10 +64,11 @@ export async function mintIdentity(context: TaskContext, slug: string): Promise<
     updateRecord(context.paths, slug, (record) => ({ ...record, alias })),
   ]);
   const bundle = combinedBundle(system ?? '', ca.certificatePem);
-  const seed = (target: string, content: string): SeedFile => ({ path: target, content, mode: 0o644, owner: 'root' });
+  const seed = (target: string, content: string | Buffer): SeedFile => ({ path: target, content, mode: 0o644, owner: 'root' });
   return [
     seed(TRUST_PATHS.ca, ca.certificatePem),
     seed(TRUST_PATHS.bundle, bundle),
+    seed(TRUST_PATHS.truststore, javaTruststore(bundle)),
     seed(SYSTEM_BUNDLE, bundle),
     seed(CANARY_PATH, canaryFileContent(canary)),
   ];

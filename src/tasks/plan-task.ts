@@ -3,7 +3,7 @@ import path from 'node:path';
 import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '../agents/index.ts';
 import type { EffectiveSettings } from '../core/config/index.ts';
 import { type BottleSpec, type EgressPolicy, type ResourceLimits, TerokError, uncheckedGateHosts } from '../core/index.ts';
-import { parseEgressPolicy, resolveEnvironment, trustEnvironment } from '../core/resolve/index.ts';
+import { parseEgressPolicy, resolveEnvironment, withTrust } from '../core/resolve/index.ts';
 import { remoteHosts } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import { Vault } from '../vault/index.ts';
@@ -84,7 +84,7 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
   );
   const spec = {
     project: inputs.project.id,
-    env: { ...environment.plain, ...workload.agent?.env, ...egress.env, ...trustEnvironment(TRUST_PATHS), HOME: AGENT_HOME },
+    env: { ...withTrust({ ...environment.plain, ...workload.agent?.env, ...egress.env }, TRUST_PATHS), HOME: AGENT_HOME },
     limits: { ...settings.limits, ...definedLimits(request.limits) },
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,

@@ -3,7 +3,7 @@
  * injects. Fail-safe direction: what cannot be resolved stops the task; a sentinel or an unset variable never enters a bottle.
  */
 import { TerokError } from '../errors.ts';
-import { trustEnvironment } from './trust-environment.ts';
+import { JAVA_OPTIONS, trustEnvironment } from './trust-environment.ts';
 
 /** A text with `${HOST_VAR}`, `${HOST_VAR:-default}` and `$$` for a dollar sign, or a secret that is asked for at the start. */
 export type EnvironmentEntry = string | { readonly prompt: string };
@@ -54,7 +54,10 @@ const MAX_VARIABLES = 1000;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
 /** Set by the bottle itself; another value would break the user, the shell or the trust of every command. */
 const BOTTLE_NAMES = ['HOME', 'USER', 'LOGNAME', 'SHELL', 'PWD', 'SSL_CERT_DIR'];
-const OWNED_NAMES: ReadonlySet<string> = new Set([...BOTTLE_NAMES, ...Object.keys(trustEnvironment({ ca: '', bundle: '' }))]);
+const OWNED_NAMES: ReadonlySet<string> = new Set([
+  ...BOTTLE_NAMES,
+  ...Object.keys(trustEnvironment({ ca: '', bundle: '', truststore: '' })).filter((name) => name !== JAVA_OPTIONS),
+]);
 
 /** Gives every entry its value, or throws INVALID_CONFIG, or SECRET_MISSING for a secret that nobody answered. */
 export async function resolveEnvironment(

@@ -10,6 +10,7 @@ export {
   type ResolvedEnvironment,
   resolveEnvironment,
 } from './environment.ts';
+export { javaTruststore } from './java-truststore.ts';
 export { type HostResources, hostResources, parseMemoryMiB, resolveLimits } from './limits.ts';
 export { acquireLoopbackAlias, releaseLoopbackAlias } from './loopback.ts';
 export {
@@ -24,4 +25,4 @@ export {
 } from './metadata.ts';
 export { type ConfiguredRoute, routeSchema } from './route-schema.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './slug.ts';
-export { type TrustPaths, trustEnvironment } from './trust-environment.ts';
+export { type TrustPaths, trustEnvironment, withTrust } from './trust-environment.ts';

@@ -1,9 +1,16 @@
+import { TRUSTSTORE_PASSWORD } from './java-truststore.ts';
+
 export interface TrustPaths {
   /** Path in the bottle of the bottle's CA alone, for tools that add it to their own roots */
   readonly ca: string;
   /** Path in the bottle of system roots and CA together, for tools that replace their roots */
   readonly bundle: string;
+  /** Path in the bottle of the same roots as a Java key store */
+  readonly truststore: string;
 }
+
+/** Read by every Java virtual machine, whoever starts it; others may want a word in it too. */
+export const JAVA_OPTIONS = 'JAVA_TOOL_OPTIONS';
 
 /** Tools that replace their trust roots with the named file: they get the combined bundle. */
 const REPLACING = [
@@ -42,7 +49,23 @@ export function trustEnvironment(paths: TrustPaths): Record<string, string> {
   return {
     ...Object.fromEntries(REPLACING.map((name) => [name, paths.bundle])),
     ...Object.fromEntries(ADDING.map((name) => [name, paths.ca])),
+    [JAVA_OPTIONS]: javaOptions(paths.truststore),
     // Deno and Node read the system's store, which the bundle replaces, in addition
     DENO_TLS_CA_STORE: 'system,mozilla',
   };
+}
+
+/** Environment of a bottle with the trust of `paths`; options for Java that a person configured stay. */
+export function withTrust(env: Readonly<Record<string, string>>, paths: TrustPaths): Record<string, string> {
+  const trust = trustEnvironment(paths);
+  const own = env[JAVA_OPTIONS];
+  return { ...env, ...trust, ...(own === undefined ? {} : { [JAVA_OPTIONS]: `${own} ${trust[JAVA_OPTIONS] ?? ''}` }) };
+}
+
+function javaOptions(truststore: string): string {
+  return [
+    `-Djavax.net.ssl.trustStore=${truststore}`,
+    '-Djavax.net.ssl.trustStoreType=JKS',
+    `-Djavax.net.ssl.trustStorePassword=${TRUSTSTORE_PASSWORD}`,
+  ].join(' ');
 }

@@ -100,7 +100,11 @@ describe('what a bottle trusts', () => {
   });
 
   test('every variable names a file of the bottle', () => {
-    const environment = trustEnvironment({ ca: '/etc/terok/ca.pem', bundle: '/etc/terok/bundle.pem' });
+    const environment = trustEnvironment({
+      ca: '/etc/terok/ca.pem',
+      bundle: '/etc/terok/bundle.pem',
+      truststore: '/etc/terok/truststore.jks',
+    });
     for (const name of [
       'SSL_CERT_FILE',
       'CURL_CA_BUNDLE',
