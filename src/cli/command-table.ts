@@ -177,6 +177,20 @@ export const COMMANDS = {
     arguments: { task },
     options: { ref, approve: approveOption, json },
   },
+  push: {
+    summary: 'Take the work of a task to the upstream, and open a pull request there',
+    details: [
+      'On a terminal the review is shown and you are asked. A script approves before, or names the digest that it was shown. The upstream and its forge are named with `terok git upstream set`.',
+    ],
+    arguments: { task },
+    options: {
+      ref,
+      approve: approveOption,
+      branch: { kind: 'value', placeholder: 'NAME', description: 'Branch of the upstream, that of the task by default' },
+      title: { kind: 'value', placeholder: 'TEXT', description: 'Title of the pull request, the subject of the first commit by default' },
+      json,
+    },
+  },
   discard: { summary: 'Throw the work of a task away', arguments: { task }, options: { json } },
   'image build': {
     summary: 'Build the base image and the images with agents',

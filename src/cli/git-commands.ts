@@ -27,7 +27,7 @@ export const GIT_COMMANDS = {
       forge: {
         kind: 'value',
         placeholder: 'KIND',
-        choices: ['gitea', 'github'],
+        choices: ['gitea', 'github', 'gitlab'],
         description: 'Kind of the forge, for pull requests and deploy keys',
       },
       forgeApi: { kind: 'value', placeholder: 'URL', description: 'Address of its API, such as `https://git.example.com/api/v1`' },

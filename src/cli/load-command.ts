@@ -16,6 +16,7 @@ const LOADERS: { readonly [Name in CommandName]: () => Promise<CommandModule<Nam
   review: () => import('./commands/review.ts'),
   approve: () => import('./commands/approve.ts'),
   reject: () => import('./commands/reject.ts'),
+  push: () => import('./commands/push.ts'),
   apply: () => import('./commands/apply.ts'),
   discard: () => import('./commands/discard.ts'),
   'image build': () => import('./commands/image-build.ts'),

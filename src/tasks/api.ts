@@ -18,7 +18,7 @@ import type { GitApi, SyncView, UpstreamView } from './git-api.ts';
 
 export type { SyncView, UpstreamView };
 
-import type { ReviewChoice, Reviews } from './reviews-api.ts';
+import type { PushReport, PushWish, ReviewChoice, Reviews } from './reviews-api.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
 export interface RunRequest {
@@ -228,6 +228,8 @@ export interface Terok {
   /** Takes work that was approved; `approve`: the digest of the review that the person agrees with now. Throws REFUSED without either */
   apply(slug: string, choice?: ReviewChoice & { readonly approve?: string }): Promise<ApplyReport>;
   discard(slug: string): Promise<void>;
+  /** Takes approved work to the upstream of the project, and opens a pull request where its forge is named. Throws REFUSED without approval */
+  push(slug: string, wish?: PushWish): Promise<PushReport>;
   readonly reviews: Reviews;
   readonly images: {
     build(request: ImageBuildRequest): Promise<readonly ImageSummary[]>;

@@ -22,7 +22,7 @@ export interface UpstreamWish {
   readonly useAgent?: boolean;
   readonly secret?: string;
   readonly user?: string;
-  readonly forge?: { readonly kind: 'gitea' | 'github'; readonly api: string; readonly secret: string };
+  readonly forge?: { readonly kind: 'gitea' | 'github' | 'gitlab'; readonly api: string; readonly secret: string };
 }
 
 export interface SyncView {

@@ -19,5 +19,5 @@ export type {
   Terok,
   TerokOptions,
 } from './api.ts';
-export type { ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
+export type { PushReport, PushWish, ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
 export { createTerok } from './terok.ts';

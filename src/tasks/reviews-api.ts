@@ -1,4 +1,5 @@
 import type { Approval, Decision, Rejection, Review } from '../projects/git/index.ts';
+import type { PullRequest } from '../upstream/index.ts';
 
 export interface ReviewChoice {
   /** A branch of the task; its main one by default */
@@ -11,6 +12,26 @@ export interface ReviewReport extends Review {
   readonly approval: Approval | undefined;
   /** Everything that was decided about the task, oldest first */
   readonly decisions: readonly Decision[];
+}
+
+export interface PushWish extends ReviewChoice {
+  /** Digest of the review that the person agrees with now */
+  readonly approve?: string;
+  /** Branch of the upstream; that of the task by default */
+  readonly branch?: string;
+  /** Of the pull request; the subject of the first commit by default */
+  readonly title?: string;
+}
+
+export interface PushReport {
+  readonly slug: string;
+  readonly host: string;
+  readonly branch: string;
+  readonly commit: string;
+  /** Where the project names its forge */
+  readonly pullRequest?: PullRequest;
+  /** Why there is no pull request, although the project names its forge; the push itself is done */
+  readonly problem?: string;
 }
 
 /** Looking at the work of a task, and deciding about it. */

@@ -50,10 +50,8 @@ export async function applyWork(
   task: TaskRecord,
   choice: ReviewChoice & { readonly approve?: string },
 ): Promise<ApplyReport> {
-  const gate = gateOf(task);
-  const review = await openReview(context, task, choice);
-  if (choice.approve !== undefined) assertShown(review, choice.approve);
-  const result = await applyApproved({ gate, review, agreed: choice.approve !== undefined }, task.project.source);
+  const { review, agreed } = await agreedReview(context, task, choice);
+  const result = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source);
   await updateTask(context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
   return {
     slug: task.slug,
@@ -61,6 +59,17 @@ export async function applyWork(
     commits: result.changes.commits,
     files: result.changes.files,
   };
+}
+
+/** The review as it is now, and whether the person agrees with it at this moment; throws REFUSED for the digest of another. */
+export async function agreedReview(
+  context: TaskContext,
+  task: TaskRecord,
+  choice: ReviewChoice & { readonly approve?: string },
+): Promise<{ readonly review: ReviewReport; readonly agreed: boolean }> {
+  const review = await openReview(context, task, choice);
+  if (choice.approve !== undefined) assertShown(review, choice.approve);
+  return { review, agreed: choice.approve !== undefined };
 }
 
 async function openReview(context: TaskContext, task: TaskRecord, { ref }: ReviewChoice): Promise<ReviewReport> {

@@ -74,6 +74,8 @@ async function inputsFor(context: TaskContext, projectDataDir: string): Promise<
   if (record?.forge === undefined || parseUpstreamUrl(record.url).kind !== 'ssh') return undefined;
   const vault = new Vault(vaultDir(context));
   const { kind, api, secret } = record.forge;
+  // Keys are made at Gitea and GitHub alone
+  if (kind === 'gitlab') return undefined;
   const token = async (): Promise<string> => (await vault.get(secret)).reveal().trim();
   return { projectDataDir, vault, forge: openForgeKeys({ kind, api, repository: parseUpstreamUrl(record.url).path, token }) };
 }

@@ -25,6 +25,7 @@ import { createEgressApi } from './egress.ts';
 import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { readOutput } from './output-log.ts';
+import { pushWork } from './push-work.ts';
 import { checkReEntry } from './re-entry.ts';
 import { type Repair, recover, removeOrphans } from './recover.ts';
 import { diffWork } from './repository.ts';
@@ -132,6 +133,10 @@ class LocalTerok implements Terok {
   async discard(text: string): Promise<void> {
     const slug = await this.#slug(text);
     await removeTask(this.#context, slug, true);
+  }
+
+  async push(text: string, wish: Parameters<Terok['push']>[1] = {}): ReturnType<Terok['push']> {
+    return await pushWork(this.#context, await this.#task(await this.#slug(text)), wish);
   }
 
   readonly reviews: Terok['reviews'];

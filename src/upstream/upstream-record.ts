@@ -5,12 +5,14 @@ import { readStateFile, writeStateFile } from '../core/index.ts';
 const secretName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
 
 const forgeSchema = z.strictObject({
-  kind: z.enum(['gitea', 'github']),
+  kind: z.enum(['gitea', 'github', 'gitlab']),
   /** Base of the API, without a slash at its end */
   api: z.url({ protocol: /^https?$/ }),
   /** Secret of the vault with a token that may manage deploy keys and pull requests */
   secret: secretName,
 });
+
+export type ForgeRecord = z.infer<typeof forgeSchema>;
 
 const upstreamSchema = z.strictObject({
   version: z.literal(1),

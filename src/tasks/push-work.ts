@@ -1,0 +1,76 @@
+/*
+ * Scope: takes approved work to the upstream, and opens a pull request there. Out of scope: `online` projects, whose pushes go by themselves.
+ * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
+ */
+import { isTerokError, TerokError } from '../core/index.ts';
+import { openTaskRepository, underApproval } from '../projects/git/index.ts';
+import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
+import { Vault } from '../vault/index.ts';
+import { vaultDir } from './bottle-life.ts';
+import type { TaskContext } from './context.ts';
+import { openUpstream } from './open-upstream.ts';
+import { gateOf } from './repository.ts';
+import { agreedReview } from './reviews.ts';
+import type { PushReport, PushWish, ReviewReport } from './reviews-api.ts';
+import type { TaskRecord } from './task-record.ts';
+
+/** Commits that the text of a pull request names */
+const MAX_NAMED = 50;
+
+export async function pushWork(context: TaskContext, task: TaskRecord, wish: PushWish): Promise<PushReport> {
+  const { review, agreed } = await agreedReview(context, task, wish);
+  const branch = wish.branch ?? review.ref.slice('refs/heads/'.length);
+  await using upstream = await openUpstream(context, task.project);
+  const target = `${upstream.host} ${branch}`;
+  await underApproval({ gate: gateOf(task), review, agreed, target }, async () => {
+    const repository = await openTaskRepository(gateOf(task), task.slug);
+    const expected = (await upstream.branches(repository)).branches.get(branch);
+    if (expected === review.new) return;
+    if (expected !== undefined && !(await upstream.isForward(repository, expected, review.new))) {
+      throw new TerokError('REFUSED', `The branch \`${branch}\` of the upstream holds commits that the task does not.`, {
+        hint: 'Push to another one with `--branch NAME`.',
+      });
+    }
+    await upstream.push(repository, { ref: `refs/heads/${branch}`, next: review.new, expected });
+  });
+  const pullRequest = await requestPull(context, task, { review, branch, title: wish.title });
+  return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...pullRequest };
+}
+
+interface Pushed {
+  readonly review: ReviewReport;
+  readonly branch: string;
+  readonly title: string | undefined;
+}
+
+/** Nothing where the project names no forge; what went wrong there does not take the push back. */
+async function requestPull(
+  context: TaskContext,
+  task: TaskRecord,
+  { review, branch, title }: Pushed,
+): Promise<{ readonly pullRequest?: PullRequest; readonly problem?: string }> {
+  const record = await readUpstream(task.project.dataDir);
+  const base = task.base?.branch;
+  if (record?.forge === undefined || base === undefined || base === branch) return {};
+  try {
+    const wish = {
+      forge: record.forge,
+      repository: parseUpstreamUrl(record.url).path,
+      head: branch,
+      base,
+      title: title ?? review.commits.at(-1)?.subject ?? branch,
+      body: bodyOf(review),
+    };
+    return { pullRequest: await openPullRequest(wish, new Vault(vaultDir(context))) };
+  } catch (error) {
+    if (!isTerokError(error)) throw error;
+    return { problem: error.message };
+  }
+}
+
+function bodyOf({ commits, commitCount, surface, digest }: ReviewReport): string {
+  const listed = commits.slice(0, MAX_NAMED).map(({ id, subject }) => `- ${id.slice(0, 10)} ${subject}`);
+  const more = commitCount > listed.length ? [`- … and ${commitCount - listed.length} more`] : [];
+  const runs = surface.findings.slice(0, MAX_NAMED).map(({ path, why }) => `- \`${path}\`: ${why}`);
+  return [...listed, ...more, ...(runs.length === 0 ? [] : ['', 'Makes something run:', ...runs]), '', `Reviewed as ${digest}.`].join('\n');
+}
