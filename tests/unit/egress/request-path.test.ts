@@ -53,6 +53,10 @@ describe('normalisePath', () => {
     ['/v1/%00', 'bad-character'],
     ['/v1/%0d%0aHost:', 'bad-character'],
     ['/v1/%zz', 'bad-escape'],
+    ['/v1/%c0%ae%c0%ae/admin', 'bad-escape'],
+    ['/v1/%fc', 'bad-escape'],
+    ['/v1/..%20/admin', 'encoded-dot'],
+    ['/v1/%20../admin', 'encoded-dot'],
     ['/v1 HTTP/1.1', 'bad-character'],
     ['/v1#x', 'bad-character'],
     ['v1', 'not-absolute'],
@@ -71,6 +75,7 @@ describe('normalisePath', () => {
     ['/@scope%2fname', '/@scope%2Fname', '/@scope%2Fname'],
     ['/a;v=1/b.c', '/a;v=1/b.c', '/a;v=1/b.c'],
     ['/100%25', '/100%25', '/100%25'],
+    ['/a%20b/c%20', '/a%20b/c%20', '/a%20b/c%20'],
   ])('reads %j as %s', (text, path, whole) => {
     expect(normalisePath(text)).toEqual({ ok: true, path, target: whole });
   });
