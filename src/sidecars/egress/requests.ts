@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Connections } from './connections.ts';
+import { cutResponse } from './cut-response.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import { chargeRequest, type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
@@ -45,7 +46,9 @@ export class Requests {
   }
 
   onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void {
-    this.#request(request, response, origin).catch((error: unknown) => this.#parts.refusals.fault(response, origin.target, error));
+    this.#request(request, response, origin).catch((error: unknown) =>
+      this.#parts.refusals.fault({ destroy: () => cutResponse(response) }, origin.target, error),
+    );
   }
 
   onUpgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): void {
