@@ -39,6 +39,8 @@ await build({
   // CommonJS packages ask for it
   transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
   plugins: [readBuiltinsLazily],
+  // a module of terok does nothing when it is imported: what a program does not use of it is left out
+  treeshake: { moduleSideEffects: [{ test: /\/src\//, sideEffects: false }] },
   // large and seldom used, or native code that is tried and may be missing: taken from node_modules
   external: ['dockerode', 'cpu-features', /\.node$/],
   output: {

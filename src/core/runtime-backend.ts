@@ -39,6 +39,10 @@ export class RuntimeBackend implements BottleBackend {
     return this.#inner.images;
   }
 
+  warm(): void {
+    this.#inner.warm?.();
+  }
+
   probe(options: CallOptions = {}): Promise<ProbeReport> {
     return this.#bounded('probe', options, (call) => this.#inner.probe(call));
   }

@@ -46,8 +46,14 @@ const CANARY_PATH = '/etc/backup/storage.env';
 
 const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
+export interface Identity {
+  readonly seeds: readonly SeedFile[];
+  /** Loopback address of the host; belongs into the record */
+  readonly alias: string;
+}
+
 /** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
-export async function mintIdentity(context: TaskContext, slug: string): Promise<readonly SeedFile[]> {
+export async function mintIdentity(context: TaskContext, slug: string): Promise<Identity> {
   const { stateDir } = bottleDirs(context.paths, slug);
   const [ca, alias, system] = await settleAll([
     mintBottleCa(slug),
@@ -61,17 +67,19 @@ export async function mintIdentity(context: TaskContext, slug: string): Promise<
     writePrivateFile(canaryFile(stateDir), canary),
     writePrivateFile(files.certificate, ca.certificatePem),
     writePrivateFile(files.key, ca.keyPem),
-    updateRecord(context.paths, slug, (record) => ({ ...record, alias })),
   ]);
   const bundle = combinedBundle(system ?? '', ca.certificatePem);
   const seed = (target: string, content: string | Buffer): SeedFile => ({ path: target, content, mode: 0o644, owner: 'root' });
-  return [
-    seed(TRUST_PATHS.ca, ca.certificatePem),
-    seed(TRUST_PATHS.bundle, bundle),
-    seed(TRUST_PATHS.truststore, javaTruststore(bundle)),
-    seed(SYSTEM_BUNDLE, bundle),
-    seed(CANARY_PATH, canaryFileContent(canary)),
-  ];
+  return {
+    seeds: [
+      seed(TRUST_PATHS.ca, ca.certificatePem),
+      seed(TRUST_PATHS.bundle, bundle),
+      seed(TRUST_PATHS.truststore, javaTruststore(bundle)),
+      seed(SYSTEM_BUNDLE, bundle),
+      seed(CANARY_PATH, canaryFileContent(canary)),
+    ],
+    alias,
+  };
 }
 
 /** Small letters and digits, so that it survives wherever it is sent, in a host name too. */
@@ -90,21 +98,25 @@ function canaryFile(stateDir: string): string {
 
 export interface BottleParts {
   readonly plan: BottlePlan;
-  readonly seeds: readonly SeedFile[];
+  readonly identity: Identity;
   readonly gate: GatePlan;
   /** Done before the first process of the bottle starts; its failure is the launch's */
   readonly before: Promise<unknown>;
 }
 
-/** Makes the network and the bottle in it; on failure nothing of either is left. */
+/** Makes the network and the bottle in it, with a record of both; on failure nothing of either is left. */
 export async function launchBottle(
   context: TaskContext,
-  { plan, seeds, gate, before }: BottleParts,
+  { plan, identity: { seeds, alias }, gate, before }: BottleParts,
   options: CallOptions,
 ): Promise<Bottle> {
   const backend = await context.backend(plan.backend);
-  const network = await openSealedNetwork(await gatewayPlan(context, plan, gate), networkOptions(context));
   try {
+    // a network is found and ended by its directories, a runtime object only by the plan in the record: that is there before it
+    const [network] = await settleAll([
+      gatewayPlan(context, plan, gate).then((wanted) => openSealedNetwork(wanted, networkOptions(context))),
+      updateRecord(context.paths, plan.spec.slug, (record) => ({ ...record, plan, alias })),
+    ]);
     const onPhase = async (phase: 'created' | 'sealed'): Promise<void> => void (phase === 'sealed' && (await before));
     return await backend.launch(plan, { network, seeds, onPhase }, options);
   } catch (error) {

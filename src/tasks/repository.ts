@@ -4,20 +4,19 @@ import {
   type BottleCommand,
   cloneCommands,
   discardTask,
-  ensureGate,
+  ensureGateFor,
   importDirectory,
   importSource,
   looseTip,
   pruneDiscarded,
+  readSource,
+  type SourceState,
   salvageCommand,
   taskChanges,
   taskDiff,
 } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
-import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { ChangedFile, CommitSummary } from './api.ts';
-import type { TaskContext } from './context.ts';
-import { type GateInputs, planGate } from './plan-gate.ts';
 import type { TaskRecord } from './task-record.ts';
 
 export interface ImportedSource {
@@ -31,20 +30,23 @@ export interface ImportedSource {
   readonly notes: readonly string[];
 }
 
-/** Makes the project's gate where there is none, and says what a bottle of this task will be given of it. */
-export async function openGate(
-  context: TaskContext,
-  { project, slug, settings }: Omit<GateInputs, 'gate'> & { readonly project: Project },
-): Promise<{ readonly dir: string; readonly plan: GatePlan }> {
-  const dir = await ensureGate(project.dataDir, project.source);
-  return { dir, plan: planGate(context, { project, slug, settings, gate: dir }) };
+export interface OpenGate {
+  readonly dir: string;
+  /** Absent for a directory without git */
+  readonly state?: SourceState;
+}
+
+/** Makes the project's gate where there is none. */
+export async function openGate(project: Project): Promise<OpenGate> {
+  const state = await readSource(project.source);
+  return { dir: await ensureGateFor(project.dataDir, state), ...(state === undefined ? {} : { state }) };
 }
 
 /** Copies what is checked out, or a snapshot of a directory without git, into a repository for this task. */
-export async function importProject(project: Project, slug: string, gate: string): Promise<ImportedSource> {
-  const request = { gate, source: project.source, slug };
+export async function importProject(project: Project, slug: string, { dir, state }: OpenGate): Promise<ImportedSource> {
+  const request = { gate: dir, source: project.source, slug, ...(state === undefined ? {} : { state }) };
   const result = await importSource(request);
-  return { gate, ...(result.kind === 'git' ? result : await importDirectory(request)) };
+  return { gate: dir, ...(result.kind === 'git' ? result : await importDirectory(request)) };
 }
 
 export interface CloneRequest {

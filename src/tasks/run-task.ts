@@ -1,20 +1,11 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import {
-  type Bottle,
-  type BottlePlan,
-  bottleDirs,
-  type ExitStatus,
-  loadCertificateBuilder,
-  type SeedFile,
-  settleAll,
-  TerokError,
-} from '../core/index.ts';
-import { reserveName, reserveSlug, updateRecord, writeRecord } from '../core/resolve/index.ts';
+import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, loadCertificateBuilder, settleAll, TerokError } from '../core/index.ts';
+import { reserveName, reserveSlug, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
-import { launchBottle, mintIdentity } from './bottle-life.ts';
+import { type Identity, launchBottle, mintIdentity } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { chooseBackend, loadSettings, type ProjectSettings } from './effective-settings.ts';
 import { finishTask } from './finish-task.ts';
@@ -22,9 +13,10 @@ import { abandonTask } from './forget-task.ts';
 import { explainFullDisk } from './full-disk.ts';
 import { ensureTaskImage } from './images.ts';
 import { OutputLog } from './output-log.ts';
+import { planGate } from './plan-gate.ts';
 import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
 import { provision } from './provision.ts';
-import { type ImportedSource, importProject, openGate } from './repository.ts';
+import { type ImportedSource, importProject, type OpenGate, openGate } from './repository.ts';
 import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
 import { provideTaskKey } from './task-keys.ts';
@@ -36,7 +28,7 @@ interface Job {
   readonly config: ProjectSettings;
   readonly workload: Workload;
   readonly plan: BottlePlan;
-  readonly seeds: readonly SeedFile[];
+  readonly identity: Identity;
   readonly gate: GatePlan;
   /** Goes on while the bottle is made, and is done before its first process starts */
   readonly importing: Promise<ImportedSource>;
@@ -93,30 +85,42 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   ]);
   const { spec, origins } = await specify(context, request, { project, config, workload });
   const backend = await context.backend(backendName);
+  backend.warm();
   // what the bottle's certificate authority needs loads while the image is looked for; a failure shows when it is used
   loadCertificateBuilder().catch(() => undefined);
-  const image = await ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events });
+  const [image, gate] = await settleAll([
+    ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events }),
+    openGate(project),
+  ]);
   const slug = await reserve(context, request, { project, workload, backend: backendName, image, origins });
+  const importing = importSource(context, project, slug, gate);
+  importing.catch(() => undefined);
   try {
     events.onTask?.(slug);
-    const [seeds, gate, plan] = await settleAll([
+    const [identity, plan] = await settleAll([
       mintIdentity(context, slug),
-      openGate(context, { project, slug, settings: config.settings.git }),
       backend.resolve({ ...spec, slug, image }, cancel(request)),
       provideTaskKey(context, project, { slug, settings: config.settings.git }),
     ]);
-    await updateRecord(context.paths, slug, (record) => ({ ...record, plan }));
-    const importing = importSource(context, project, slug, gate.dir);
-    importing.catch(() => undefined);
-    return { slug, project, config, workload, plan, seeds, gate: gate.plan, importing };
+    return {
+      slug,
+      project,
+      config,
+      workload,
+      plan,
+      identity,
+      gate: planGate(context, { project, slug, settings: config.settings.git, gate: gate.dir }),
+      importing,
+    };
   } catch (error) {
+    await Promise.allSettled([importing]);
     throw await abandonTask(context, slug, error);
   }
 }
 
-async function importSource({ paths }: TaskContext, project: Project, slug: string, gate: string): Promise<ImportedSource> {
+async function importSource({ paths }: TaskContext, project: Project, slug: string, gate: OpenGate): Promise<ImportedSource> {
   const source = await importProject(project, slug, gate);
-  await updateTask(paths, slug, (task) => ({ ...task, gate, base: { branch: source.branch, commit: source.baseCommit } }));
+  await updateTask(paths, slug, (task) => ({ ...task, gate: gate.dir, base: { branch: source.branch, commit: source.baseCommit } }));
   return source;
 }
 
@@ -164,9 +168,9 @@ async function reserve(
 }
 
 async function launch(context: TaskContext, job: Job, request: RunRequest): Promise<Bottle> {
-  const { slug, plan, seeds, gate, importing } = job;
+  const { slug, plan, identity, gate, importing } = job;
   try {
-    return await launchBottle(context, { plan, seeds, gate, before: importing }, cancel(request));
+    return await launchBottle(context, { plan, identity, gate, before: importing }, cancel(request));
   } catch (error) {
     await Promise.allSettled([importing]);
     throw await abandonTask(context, slug, error);

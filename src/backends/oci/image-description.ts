@@ -1,6 +1,7 @@
 import type { CallOptions, RunResult } from '../../core/index.ts';
 import { classifyFailure } from './failure.ts';
 import { type ImageDescription, parseImages } from './inspect.ts';
+import { recallImage, rememberImage } from './known-images.ts';
 import type { PodmanHost } from './podman-host.ts';
 
 /** From looking whether an image is there to making a container of it. */
@@ -15,13 +16,19 @@ const answers = new WeakMap<PodmanHost, Map<string, Answer>>();
 
 /** What Podman says of an image; undefined where it does not exist here. */
 export async function describeImage(host: PodmanHost, reference: string, options: CallOptions = {}): Promise<ImageDescription | undefined> {
-  const text = (await host.libpod.usable()) ? await askService(host, reference, options) : await askProgram(host, reference, options);
-  const description = text === undefined ? undefined : parseImages(text)[0];
+  const recalled = await recallImage(host, reference);
+  const description = recalled ?? (await askPodman(host, reference, options));
   if (description !== undefined) {
+    if (recalled === undefined) await rememberImage(host, description);
     const known = answers.get(host) ?? new Map<string, Answer>();
     answers.set(host, known.set(reference, { at: performance.now(), description }));
   }
   return description;
+}
+
+async function askPodman(host: PodmanHost, reference: string, options: CallOptions): Promise<ImageDescription | undefined> {
+  const text = (await host.libpod.usable()) ? await askService(host, reference, options) : await askProgram(host, reference, options);
+  return text === undefined ? undefined : parseImages(text)[0];
 }
 
 async function askService(host: PodmanHost, reference: string, options: CallOptions): Promise<string | undefined> {

@@ -24,6 +24,8 @@ export interface PodmanHostOptions {
 export interface PodmanHost extends Invocation {
   readonly machine: Machine;
   readonly facts: PodmanFacts;
+  /** Private directory of terok's sockets, namespaces and notes about this Podman */
+  readonly runtimeDir: string;
   /** The same Podman as a service, for calls that would each start a program */
   readonly libpod: Libpod;
   /** Runs `podman …args`; any exit code is a result */
@@ -71,14 +73,15 @@ async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined):
   try {
     const { invocation, facts } = await prepareInvocation(inputs, signal === undefined ? {} : { signal });
     const libpod = new Libpod(new ApiService(invocation, inputs.runtimeDir));
-    return { host: makeHost(invocation, { machine: inputs.machine, facts, libpod }), problems: [] };
+    const { machine, runtimeDir } = inputs;
+    return { host: makeHost(invocation, { machine, facts, runtimeDir, libpod }), problems: [] };
   } catch (error) {
     signal?.throwIfAborted();
     return { problems: [broken(error)] };
   }
 }
 
-function makeHost(invocation: Invocation, parts: Pick<PodmanHost, 'machine' | 'facts' | 'libpod'>): PodmanHost {
+function makeHost(invocation: Invocation, parts: Pick<PodmanHost, 'machine' | 'facts' | 'runtimeDir' | 'libpod'>): PodmanHost {
   const runPodman = (args: readonly string[], options: RunOptions = {}): Promise<RunResult> =>
     // nsenter changes the working directory, so everything is absolute and starts at the root
     run([...commandOf(invocation), ...args], { cwd: '/', env: invocation.env, ...options });

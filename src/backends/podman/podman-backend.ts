@@ -63,6 +63,13 @@ class PodmanBackend implements BottleBackend {
     this.images = createImageStore(() => this.#openHost());
   }
 
+  warm(): void {
+    this.#openHost().then(
+      (host) => host.libpod.usable(),
+      () => undefined,
+    );
+  }
+
   async probe(options: CallOptions = {}): Promise<ProbeReport> {
     const examination = await examinePodmanHost({ ...this.#hostOptions(), ...options });
     if ('host' in examination)

@@ -30,7 +30,12 @@ const STALE_STAGING_MS = 60 * 60_000;
  * @param source The project's directory; its object format is the gate's. SHA-1 where absent or without git
  */
 export async function ensureGate(projectDataDir: string, source?: string): Promise<string> {
-  const format = source === undefined ? 'sha1' : await objectFormatOf(source);
+  return await ensureGateFor(projectDataDir, source === undefined ? undefined : await readSource(source));
+}
+
+/** As `ensureGate`, for what is known of the directory already. */
+export async function ensureGateFor(projectDataDir: string, state: SourceState | undefined): Promise<string> {
+  const format = state?.format ?? 'sha1';
   const gate = path.join(projectDataDir, GATE_NAMES[format]);
   await makePrivateDir(path.join(gate, 'tasks'));
   await withLock(path.join(gate, 'store'), async () => {
@@ -92,19 +97,27 @@ export async function isGitSource(source: string): Promise<boolean> {
   return (await ignoreCodes(['ENOENT', 'ENOTDIR'], () => lstat(path.join(source, '.git')))) !== undefined;
 }
 
-async function objectFormatOf(source: string): Promise<ObjectFormat> {
-  return (await isGitSource(source)) ? (await sourceFacts(source)).format : 'sha1';
-}
-
-export interface SourceFacts {
+/** What git says of a repository of the user as a whole. */
+export interface SourceState {
   readonly format: ObjectFormat;
   readonly shallow: boolean;
+  /** Ref that is checked out, `HEAD` where it is none; undefined where there is no commit */
+  readonly head: string | undefined;
 }
 
-/** What git says of a repository of the user as a whole. */
-export async function sourceFacts(source: string): Promise<SourceFacts> {
-  const [format, shallow] = (await gitText(source, ['rev-parse', '--show-object-format', '--is-shallow-repository'])).split('\n');
-  return { format: format === 'sha256' ? 'sha256' : 'sha1', shallow: shallow === 'true' };
+/** Undefined for a directory without git. */
+export async function readSource(source: string): Promise<SourceState | undefined> {
+  if (!(await isGitSource(source))) return undefined;
+  const facts = ['rev-parse', '--show-object-format', '--is-shallow-repository'];
+  const asked = await git(source, [...facts, '--symbolic-full-name', 'HEAD'], { accept: [128] });
+  // without a commit there is no HEAD to tell of; what else went wrong shows again
+  const text = asked.exitCode === 0 ? asked.stdout.toString('utf8') : await gitText(source, facts);
+  const [format, shallow, head] = text.split('\n');
+  return {
+    format: format === 'sha256' ? 'sha256' : 'sha1',
+    shallow: shallow === 'true',
+    head: asked.exitCode === 0 ? head : undefined,
+  };
 }
 
 export interface TaskRepositoryContent {
@@ -164,12 +177,13 @@ async function copyShallow(gate: string, repository: string): Promise<void> {
   await ignoreCodes(['ENOENT'], () => copyFile(path.join(storeOf(gate), 'shallow'), path.join(repository, 'shallow')));
 }
 
-async function initBare(parent: string, format: ObjectFormat, branch = 'main'): Promise<string> {
+/** What `git init --bare` makes of an empty template, which costs a program less this way. */
+async function initBare(parent: string, format: ObjectFormat): Promise<string> {
   const staged = await mkdtemp(path.join(parent, '.new-'));
   try {
-    await git(staged, ['init', '--quiet', '--bare', '--template=', `--object-format=${format}`, `--initial-branch=${branch}`, '.']);
+    await Promise.all(['objects/info', 'objects/pack', 'refs/heads', 'refs/tags'].map((dir) => makePrivateDir(path.join(staged, dir))));
     await writeFile(path.join(staged, 'config'), BARE_REPOSITORY_CONFIG[format]);
-    await makePrivateDir(path.join(staged, 'objects/info'));
+    await writeFile(path.join(staged, 'HEAD'), 'ref: refs/heads/main\n');
     return staged;
   } catch (error) {
     await rm(staged, { recursive: true, force: true });

@@ -3,10 +3,10 @@
  * Fail-safe direction: the user's repository is only read, by `git upload-pack`, which runs no hook and no filter; only the branch
  * that is checked out and the default branch are copied, so what other branches hold does not reach the bottle.
  */
-import { lstat } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, type ObjectFormat, settleAll, TerokError } from '../../core/index.ts';
-import { ensureTaskRepository, gateFormat, isGitSource, knownBase, type SourceFacts, sourceFacts, storeOf, taskRef } from './gate.ts';
+import { ensureTaskRepository, gateFormat, knownBase, readSource, type SourceState, storeOf, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 import { describeLosses, dirtyNote } from './import-notes.ts';
 
@@ -18,6 +18,8 @@ export interface ImportRequest {
   readonly slug: string;
   /** Further branches of the user's repository that the bottle may see */
   readonly branches?: readonly string[];
+  /** What `readSource` said of the directory, where that was asked before */
+  readonly state?: SourceState;
   readonly signal?: AbortSignal;
 }
 
@@ -44,15 +46,11 @@ const UPLOAD_PACK =
 /** Copies the user's HEAD for a task. A task that was imported before keeps its base, so that a start can be repeated. */
 export async function importSource(request: ImportRequest): Promise<ImportResult> {
   const { gate, source, slug } = request;
-  if (!(await isGitSource(source))) return { kind: 'directory' };
-  const [facts, head, branch, known] = await settleAll([
-    sourceFacts(source),
-    resolveRevision(source, 'HEAD^{commit}'),
-    branchName(source, slug),
-    knownBase(gate, slug),
-  ]);
+  const [facts, known] = await settleAll([request.state ?? readSource(source), knownBase(gate, slug)]);
+  if (facts === undefined) return { kind: 'directory' };
   assertSameFormat(gate, source, facts);
-  if (head === undefined) throw await noCommit(source);
+  if (facts.head === undefined) throw await noCommit(source);
+  const branch = branchName(facts.head, slug);
   const dirty = dirtyNote(source, facts.format);
   if (known === undefined) {
     const wanted = await refsToCopy(source, { branch, further: request.branches ?? [], slug });
@@ -69,7 +67,7 @@ function importPrefix(slug: string): string {
   return `refs/terok/import/${slug}/`;
 }
 
-function assertSameFormat(gate: string, source: string, { format }: SourceFacts): void {
+function assertSameFormat(gate: string, source: string, { format }: SourceState): void {
   if (format === gateFormat(gate)) return;
   throw new TerokError('GIT_FAILED', `The repository \`${source}\` uses ${format}, its gate ${gateFormat(gate)}.`, {
     hint: 'Make the gate with `ensureGate(projectDataDir, source)`.',
@@ -89,8 +87,7 @@ async function noCommit(source: string): Promise<TerokError> {
 }
 
 /** The branch that is checked out; a name of our own where HEAD is detached or the name would collide with the task's branch. */
-async function branchName(source: string, slug: string): Promise<string> {
-  const ref = await gitText(source, ['symbolic-ref', '--quiet', 'HEAD'], { accept: [1] });
+function branchName(ref: string, slug: string): string {
   const name = ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : 'detached-head';
   return collides(name, slug) ? 'terok-base' : name;
 }
@@ -120,16 +117,18 @@ function conflicts(branch: string, others: readonly string[]): boolean {
 
 async function defaultBranch(source: string): Promise<string | undefined> {
   const prefix = 'refs/remotes/origin/';
-  const ref = await gitText(source, ['symbolic-ref', '--quiet', `${prefix}HEAD`], { accept: [1, 128] });
+  const candidates = [`${prefix}HEAD`, 'refs/heads/main', 'refs/heads/master'];
+  const lines = (await gitText(source, ['for-each-ref', '--format=%(refname) %(symref)', ...candidates])).split('\n');
+  const targets = new Map(lines.map((line) => line.split(' ') as [string, string]));
+  const ref = targets.get(`${prefix}HEAD`) ?? '';
   if (ref.startsWith(prefix)) return ref.slice(prefix.length);
-  for (const branch of ['main', 'master']) if ((await resolveRevision(source, `refs/heads/${branch}`)) !== undefined) return branch;
-  return undefined;
+  return ['main', 'master'].find((branch) => targets.has(`refs/heads/${branch}`));
 }
 
 async function fetchIntoStore(
   { gate, source, slug, signal }: ImportRequest,
   refs: Map<string, string>,
-  { shallow }: SourceFacts,
+  { shallow }: SourceState,
 ): Promise<void> {
   const store = storeOf(gate);
   const shallowStore = (await ignoreCodes(['ENOENT'], () => lstat(path.join(store, 'shallow')))) !== undefined;
@@ -153,8 +152,18 @@ async function fetchIntoStore(
 
 /** Refs of an import that did not get as far as a task. */
 async function dropImport(gate: string, slug: string): Promise<void> {
+  if (!(await mayHaveImport(gate, slug))) return;
   const refs = Object.keys(await visibleRefs(gate, slug)).map((ref) => importPrefix(slug) + ref.slice('refs/heads/'.length));
   if (refs.length > 0) await git(storeOf(gate), ['update-ref', '--stdin'], { input: refs.map((ref) => `delete ${ref}\n`).join('') });
+}
+
+/** Looks where git keeps refs, without starting it. */
+async function mayHaveImport(gate: string, slug: string): Promise<boolean> {
+  const [loose, packed] = await Promise.all([
+    ignoreCodes(['ENOENT'], () => lstat(path.join(storeOf(gate), importPrefix(slug)))),
+    ignoreCodes(['ENOENT'], () => readFile(path.join(storeOf(gate), 'packed-refs'), 'utf8')),
+  ]);
+  return loose !== undefined || packed?.includes(importPrefix(slug)) === true;
 }
 
 function importedCommit(refs: Readonly<Record<string, string>>, branch: string): string {

@@ -3,7 +3,17 @@ export { type Approval, approve, type Decision, listDecisions, type Rejection } 
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { bringsLfsPointers, changesOfCommits, readBlob, resolveTask } from './commit-changes.ts';
 export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
-export { ensureGate, looseTip, openTaskRepository, taskLfsDir, taskRef, taskRepository } from './gate.ts';
+export {
+  ensureGate,
+  ensureGateFor,
+  looseTip,
+  openTaskRepository,
+  readSource,
+  type SourceState,
+  taskLfsDir,
+  taskRef,
+  taskRepository,
+} from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
 export { clearMessage, type RejectRequest, rejectTask } from './reject-task.ts';
