@@ -1,15 +1,17 @@
 /*
- * Scope: the listening sockets of one sealed network, opened inside the bottle's namespace by a short-lived helper.
+ * Scope: the listening sockets of one sealed network, made inside the bottle's namespace by this process, or by a short-lived helper.
  * Out of scope: what is done with a connection. Fail-safe direction: a socket that cannot be opened fails the whole set; what is
  * not open is unreachable for the bottle.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { Socket as UdpSocket } from 'node:dgram';
+import { createSocket, Socket as UdpSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
 import { ownFile } from '../../core/own-file.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
+import { type BoundSocket, bindInNamespace } from './namespace-sockets.ts';
 
 /** A helper needs some tens of milliseconds; this long means that it hangs. */
 const HELPER_DEADLINE_MS = 10_000;
@@ -38,17 +40,29 @@ export async function openListeners(
   arrivals: Arrivals,
 ): Promise<OpenListener[]> {
   if (specs.length === 0) return [];
-  const helper = spawnHelper(entrance, specs);
+  const bound = entrance.rootless ? undefined : bindInNamespace(entrance.holder, specs);
+  const helper = bound === undefined ? spawnHelper(entrance, specs) : undefined;
   const opened: OpenListener[] = [];
   try {
-    await receiveAll(helper, specs.length, (spec, handle) => opened.push(serve(spec, handle, arrivals)));
+    for (const socket of bound ?? []) opened.push(serve(socket.spec, await listen(socket), arrivals));
+    if (helper !== undefined) await receiveAll(helper, specs.length, (spec, handle) => opened.push(serve(spec, handle, arrivals)));
     return opened;
   } catch (error) {
     for (const listener of opened) listener.close();
     throw error;
   } finally {
-    helper.kill('SIGKILL');
+    helper?.kill('SIGKILL');
   }
+}
+
+async function listen({ spec, fd }: BoundSocket): Promise<Server | UdpSocket> {
+  const socket = spec.protocol === 'tcp' ? createServer() : createSocket('udp4');
+  // a datagram socket listens within the call
+  const listening = once(socket, 'listening');
+  if (socket instanceof Server) socket.listen({ fd });
+  else socket.bind({ fd });
+  await listening;
+  return socket;
 }
 
 function receiveAll(helper: ChildProcess, count: number, receive: (spec: ListenerSpec, handle: Server | UdpSocket) => void): Promise<void> {
