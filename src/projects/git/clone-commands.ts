@@ -51,13 +51,19 @@ export interface SalvageInputs {
   readonly parent?: string;
 }
 
-/** `$1` clone, `$2` branch, `$3` message, `$4` tip of the gate or empty. `git commit` ends with 1 where there is nothing to commit. */
+/**
+ * `$1` clone, `$2` branch, `$3` message, `$4` tip of the gate or empty. `git commit` ends with 1 where there is nothing to commit; `status`
+ * is told what to look at, because the clone's own configuration may hide it.
+ */
 const SALVAGE = `cd -- "$1" || exit 3
 run() { git -c core.hooksPath=/dev/null -c core.fsmonitor= -c commit.gpgSign=false -c push.gpgSign=false "$@"; }
-rm -f -- .git/index.lock || exit 3
-run add --all || exit 4
-run commit --quiet --no-verify --message "$3" || [ $? = 1 ] || exit 5
-both=$(run rev-parse --quiet --verify HEAD; run rev-parse --quiet --verify "refs/heads/$2")
+if [ -e .git/index.lock ] || [ -L .git/index.lock ]; then rm -f -- .git/index.lock || exit 3; fi
+changes=$(run status --porcelain --untracked-files=normal --ignore-submodules=none) || exit 4
+if [ -n "$changes" ]; then
+  run add --all || exit 4
+  run commit --quiet --no-verify --message "$3" || [ $? = 1 ] || exit 5
+fi
+both=$(run rev-parse HEAD "refs/heads/$2" 2>/dev/null)
 [ "$both" = "$4
 $4" ] && exit 0
 run push --quiet --force origin "refs/heads/$2:refs/heads/$2" || exit 6
