@@ -1,6 +1,6 @@
 /*
- * Measures the gateway of one bottle and prints JSON: time from the call to the namespace and to `ready`, memory at rest, DNS round
- * trip inside the sealed network. Needs root. `node bench/gateway.bench.ts [rounds]`
+ * Measures the gateway of one bottle, as it is built, and prints JSON: time from the call to the namespace and to `ready`, memory at
+ * rest, DNS round trip inside the sealed network. Needs root and a build. `node bench/gateway.bench.ts [rounds]`
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,9 +9,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { mintBottleCa } from '../src/core/resolve/ca.ts';
-import { closeSealedNetwork, type GatewayPlan, openSealedNetwork, sealedNetworkStatus } from '../src/sidecars/gateway/index.ts';
+import type * as SealedNetworkModule from '../src/sidecars/gateway/index.ts';
+import type { GatewayPlan } from '../src/sidecars/gateway/index.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 10);
+const BUILT = new URL('../dist/sealed-network.js', import.meta.url).href;
+const { closeSealedNetwork, openSealedNetwork, sealedNetworkStatus } = (await import(BUILT)) as typeof SealedNetworkModule;
 const DNS_CLIENT = fileURLToPath(new URL('gateway-dns-client.ts', import.meta.url));
 
 const root = mkdtempSync(path.join(tmpdir(), 'terok-bench-gateway-'));
