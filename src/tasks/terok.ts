@@ -21,9 +21,9 @@ import { openBottle, vaultDir } from './bottle-life.ts';
 import { createContext, type TaskContext } from './context.ts';
 import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
-import { createEgressApi } from './egress.ts';
 import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
+import { lazyEgress } from './lazy-egress.ts';
 import { readOutput } from './output-log.ts';
 import { pushWork } from './push-work.ts';
 import { checkReEntry } from './re-entry.ts';
@@ -161,7 +161,7 @@ class LocalTerok implements Terok {
   };
 
   get egress(): Terok['egress'] {
-    return createEgressApi(this.#context, (text) => this.#slug(text));
+    return lazyEgress(this.#context, (text) => this.#slug(text));
   }
 
   get git(): Terok['git'] {

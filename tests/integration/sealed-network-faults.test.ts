@@ -154,8 +154,8 @@ describe('a sealed network after kill -9', () => {
     await expectNothingLeft(network, namespace);
   });
 
-  it('of the helper that opens the listeners: the start still succeeds', async () => {
-    const network = await makeTestNetwork([ROUTE]);
+  it('of the helper that opens the listeners where a user namespace owns the network: the start still succeeds', async () => {
+    const network = await makeTestNetwork([ROUTE], { namespaceLauncher: ['unshare', '--user', '--map-root-user', '--'] });
     const sealed = await openSealedNetwork(network.plan);
     const helper = await eventually('the helper runs', () => helperOf(network.gateway()?.pid));
     process.kill(helper, 'SIGKILL');
