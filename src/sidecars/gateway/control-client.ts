@@ -1,9 +1,10 @@
 import { createConnection } from 'node:net';
 import { ERROR_EXIT_STATUS, type ErrorCode, TerokError } from '../../core/index.ts';
+import { patient } from '../../core/patience.ts';
 import { type ControlReply, type ControlRequest, MAX_CONTROL_LINE_BYTES } from './control-server.ts';
 
 /** A gateway answers at once; one that does not hangs. */
-const REPLY_MS = 10_000;
+const REPLY_MS = patient(10_000);
 
 /** Sends one request to a gateway. Rejects with the system error where nobody listens, with a `TerokError` where the gateway refuses. */
 export function askGateway(socketFile: string, request: ControlRequest, timeoutMs: number = REPLY_MS): Promise<unknown> {

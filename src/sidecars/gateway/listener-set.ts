@@ -9,12 +9,13 @@ import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
 import { ownFile } from '../../core/own-file.ts';
+import { patient } from '../../core/patience.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
 import { type BoundSocket, bindInNamespace } from './namespace-sockets.ts';
 
 /** A helper needs some tens of milliseconds; this long means that it hangs. */
-const HELPER_DEADLINE_MS = 10_000;
+const HELPER_DEADLINE_MS = patient(10_000);
 
 export interface NamespaceEntrance {
   readonly holder: ProcessIdentity;

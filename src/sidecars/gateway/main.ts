@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerokError, messageOf } from '../../core/errors.ts';
+import { patient } from '../../core/patience.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
 import { collectWhenIdle } from './collect-when-idle.ts';
 import type { Gateway } from './gateway.ts';
@@ -18,7 +19,7 @@ import { recordedProcess, recordOwnProcess } from './process-record.ts';
 
 const EXIT = { clean: 0, crashed: 1, refused: 3 } as const;
 /** The holder starts at the same moment as the gateway and is faster. */
-const HOLDER_MS = 10_000;
+const HOLDER_MS = patient(10_000);
 const WATCH_MS = 300;
 
 process.umask(0o077);
