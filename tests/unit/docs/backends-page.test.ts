@@ -65,8 +65,8 @@ ${DIFFERENCES.map((text) => `- ${text}`).join('\n')}
 
 ## What each is held to
 
-"yes" is a test of \`tests/conformance\` that must pass, rootful and rootless, and for \`krun\` in the emulated lab; anything else is the printed
-reason why it is not run.
+"yes" is a test of \`tests/conformance\` that must pass, rootful and rootless; anything else is the printed reason why it is not run.
+For \`krun\`, which is experimental, it is what \`npm run lab -- vitest run --project conformance tests/conformance/krun.test.ts\` holds it to.
 
 ${table(['case', 'behaviour', ...names], cases)}
 
