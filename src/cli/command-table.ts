@@ -175,7 +175,12 @@ export const COMMANDS = {
     summary: 'Take the work of a task into your repository, as a branch',
     details: ['On a terminal the review is shown and you are asked. A script approves before, or names the digest that it was shown.'],
     arguments: { task },
-    options: { ref, approve: approveOption, json },
+    options: {
+      ref,
+      approve: approveOption,
+      provenance: { kind: 'flag', description: 'Leave a signed statement about the commit, as a note in your repository' },
+      json,
+    },
   },
   push: {
     summary: 'Take the work of a task to the upstream, and open a pull request there',
@@ -226,6 +231,17 @@ export const COMMANDS = {
   },
   ...EGRESS_COMMANDS,
   ...GIT_COMMANDS,
+  'provenance verify': {
+    summary: 'Check the signed statement about a commit, without a network',
+    details: [
+      'The statement names task, agent, image, policy, reachable hosts and approver. It is signed with a key of yours in the data directory.',
+    ],
+    arguments: {
+      commit: { kind: 'optional', description: 'Commit, `HEAD` by default' },
+      dir: { kind: 'optional', completes: 'directory', description: 'Directory of the repository, the current one by default' },
+    },
+    options: { json },
+  },
   'backend list': { summary: 'List the backends, and what each lacks here', arguments: {}, options: { json } },
   'agent list': { summary: 'List the agents, the secrets that they use and the hosts that they reach', arguments: {}, options: { json } },
   'redteam egress': {
@@ -272,6 +288,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   egress: 'What bottles may reach: look at it, change it, try it',
   audit: 'Records of what gateways decided',
   git: 'The upstream of a project: name it, its key, what it has',
+  provenance: 'Signed statements about commits',
   backend: 'Ways to make bottles',
   agent: 'Agents that terok can run',
   config: 'Settings in effect',

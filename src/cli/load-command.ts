@@ -37,6 +37,7 @@ const LOADERS: { readonly [Name in CommandName]: () => Promise<CommandModule<Nam
   'egress resume': () => import('./commands/egress-resume.ts'),
   'egress learn': () => import('./commands/egress-learn.ts'),
   'audit verify': () => import('./commands/audit-verify.ts'),
+  'provenance verify': () => import('./commands/provenance-verify.ts'),
   'backend list': () => import('./commands/backend-list.ts'),
   'agent list': () => import('./commands/agent-list.ts'),
   'redteam egress': () => import('./commands/redteam-egress.ts'),

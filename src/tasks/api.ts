@@ -12,13 +12,14 @@ import type {
   Route,
   TerminalSize,
 } from '../core/index.ts';
+import type { Statement } from '../projects/git/index.ts';
 import type { ReEntry } from '../review/index.ts';
 import type { EgressApi } from './egress-api.ts';
 import type { GitApi, SyncView, UpstreamView } from './git-api.ts';
 
 export type { SyncView, UpstreamView };
 
-import type { PushReport, PushWish, ReviewChoice, Reviews } from './reviews-api.ts';
+import type { ApplyWish, PushReport, PushWish, Reviews } from './reviews-api.ts';
 
 /** What `Terok.run` is asked for; absent fields come from the project's and the global configuration, then from the defaults. */
 export interface RunRequest {
@@ -226,7 +227,9 @@ export interface Terok {
   /** Unified diff of the task's work; untrusted text */
   diff(slug: string): Promise<AsyncIterable<Buffer | string>>;
   /** Takes work that was approved; `approve`: the digest of the review that the person agrees with now. Throws REFUSED without either */
-  apply(slug: string, choice?: ReviewChoice & { readonly approve?: string }): Promise<ApplyReport>;
+  apply(slug: string, wish?: ApplyWish): Promise<ApplyReport>;
+  /** The signed statement about a commit of a directory; throws NOT_FOUND without one, REFUSED where it does not hold */
+  verifyProvenance(source: string, revision: string): Promise<Statement>;
   discard(slug: string): Promise<void>;
   /** Takes approved work to the upstream of the project, and opens a pull request where its forge is named. Throws REFUSED without approval */
   push(slug: string, wish?: PushWish): Promise<PushReport>;

@@ -14,6 +14,13 @@ export interface ReviewReport extends Review {
   readonly decisions: readonly Decision[];
 }
 
+export interface ApplyWish extends ReviewChoice {
+  /** Digest of the review that the person agrees with now */
+  readonly approve?: string;
+  /** Leaves a signed statement about the commit as a note in the user's repository */
+  readonly provenance?: boolean;
+}
+
 export interface PushWish extends ReviewChoice {
   /** Digest of the review that the person agrees with now */
   readonly approve?: string;

@@ -15,8 +15,9 @@ import {
 import type { ApplyReport } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { taskPolicy } from './egress-policy.ts';
+import { stateProvenance } from './provenance.ts';
 import { gateOf } from './repository.ts';
-import type { ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
+import type { ApplyWish, ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
 import { type TaskRecord, updateTask } from './task-record.ts';
 
 /** Shorter beginnings of a digest would be guessed or mistaken. */
@@ -45,13 +46,10 @@ export function createReviews(context: TaskContext, findTask: (slug: string) => 
 }
 
 /** Takes approved work into the user's repository or directory. */
-export async function applyWork(
-  context: TaskContext,
-  task: TaskRecord,
-  choice: ReviewChoice & { readonly approve?: string },
-): Promise<ApplyReport> {
+export async function applyWork(context: TaskContext, task: TaskRecord, choice: ApplyWish): Promise<ApplyReport> {
   const { review, agreed } = await agreedReview(context, task, choice);
-  const result = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source);
+  const { result, approval } = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source);
+  if (choice.provenance === true) await stateProvenance(context, task, approval);
   await updateTask(context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
   return {
     slug: task.slug,

@@ -25,6 +25,7 @@ import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { lazyEgress } from './lazy-egress.ts';
 import { readOutput } from './output-log.ts';
+import { checkProvenance } from './provenance.ts';
 import { pushWork } from './push-work.ts';
 import { checkReEntry } from './re-entry.ts';
 import { type Repair, recover, removeOrphans } from './recover.ts';
@@ -133,6 +134,10 @@ class LocalTerok implements Terok {
   async discard(text: string): Promise<void> {
     const slug = await this.#slug(text);
     await removeTask(this.#context, slug, true);
+  }
+
+  async verifyProvenance(source: string, revision: string): ReturnType<Terok['verifyProvenance']> {
+    return await checkProvenance(this.#context, source, revision);
   }
 
   async push(text: string, wish: Parameters<Terok['push']>[1] = {}): ReturnType<Terok['push']> {

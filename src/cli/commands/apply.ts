@@ -6,10 +6,14 @@ import { escapeText } from '../escape.ts';
 export async function execute(input: CommandInput<'apply'>, context: CommandContext): Promise<number> {
   const { output } = context;
   const { task } = input.arguments;
-  const { ref, approve, json } = input.options;
+  const { ref, approve, provenance, json } = input.options;
   const api = await context.terok();
   const digest = approve ?? (await askApproval({ terok: api, task, ref, question: 'Take this into your repository?', json }, context));
-  const report = await api.apply(task, { ...(ref === undefined ? {} : { ref }), ...(digest === undefined ? {} : { approve: digest }) });
+  const report = await api.apply(task, {
+    ...(ref === undefined ? {} : { ref }),
+    ...(digest === undefined ? {} : { approve: digest }),
+    provenance,
+  });
   if (json) {
     output.printJson(report);
     return 0;

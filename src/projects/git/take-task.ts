@@ -4,7 +4,7 @@
  * is marked as used before anything happens, and given back only where nothing did.
  */
 import { type ApplyResult, applyTask } from './apply-task.ts';
-import { approve, releaseApproval, useApproval } from './approvals.ts';
+import { type Approval, approve, releaseApproval, useApproval } from './approvals.ts';
 import { assertUnmoved, type Review } from './review-task.ts';
 
 export interface TakeRequest {
@@ -18,22 +18,29 @@ export interface TakeRequest {
 }
 
 /** Runs `work` under an approval of the review; throws REFUSED where there is none. */
-export async function underApproval<T>({ gate, review, agreed, target }: TakeRequest, work: () => Promise<T>): Promise<T> {
+export async function underApproval<T>(
+  { gate, review, agreed, target }: TakeRequest,
+  work: (approval: Approval) => Promise<T>,
+): Promise<T> {
   if (agreed) await approve(gate, review);
-  const { id } = await useApproval(gate, review, target);
+  const approval = await useApproval(gate, review, target);
   try {
     await assertUnmoved(gate, review);
-    return await work();
+    return await work(approval);
   } catch (error) {
-    await releaseApproval(gate, review.slug, id);
+    await releaseApproval(gate, review.slug, approval.id);
     throw error;
   }
 }
 
-/** Takes the reviewed commit into the user's repository or directory. */
-export async function applyApproved(request: Omit<TakeRequest, 'target'>, source: string): Promise<ApplyResult> {
+/** Takes the reviewed commit into the user's repository or directory, and gives the approval that was used. */
+export async function applyApproved(
+  request: Omit<TakeRequest, 'target'>,
+  source: string,
+): Promise<{ readonly result: ApplyResult; readonly approval: Approval }> {
   const { gate, review } = request;
-  return await underApproval({ ...request, target: source }, () =>
-    applyTask({ gate, slug: review.slug, source, ref: review.ref, tip: review.new }),
-  );
+  return await underApproval({ ...request, target: source }, async (approval) => ({
+    result: await applyTask({ gate, slug: review.slug, source, ref: review.ref, tip: review.new }),
+    approval,
+  }));
 }

@@ -1,0 +1,53 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { chmod, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
+import { GitLab, mustGit } from './git-harness.ts';
+
+async function statementOf(source: string): Promise<Statement> {
+  const [commit = '', tree = ''] = (await mustGit(source, ['rev-parse', 'HEAD', 'HEAD^{tree}'])).split('\n');
+  return {
+    version: 1,
+    commit,
+    tree,
+    task: 'shop',
+    agent: 'claude',
+    image: 'terok/agents:1',
+    policy: 'ab12',
+    review: 'cd34',
+    egress: { routes: 1, hosts: ['api.example.test'] },
+    approver: { user: 'ada', uid: 1000, host: 'desk' },
+    approvedAt: '2026-01-01T00:00:00.000Z',
+  };
+}
+
+test('a statement is checked with the key of the user alone, for its own commit alone', async () => {
+  await using lab = await GitLab.create();
+  const source = await lab.userRepository();
+  const key = await ensureSigningKey(lab.dataDir);
+  expect((await stat(path.join(lab.dataDir, 'provenance/key.pem'))).mode & 0o777).toBe(0o600);
+  await expect(verifyProvenance(source, 'HEAD', key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const statement = await statementOf(source);
+  await writeProvenance(source, statement, key);
+  expect(await verifyProvenance(source, 'HEAD', await ensureSigningKey(lab.dataDir))).toEqual(statement);
+  const note = await mustGit(source, ['notes', '--ref=refs/notes/terok-provenance', 'show', 'HEAD']);
+  const noteOn = async (text: string, commit = 'HEAD'): Promise<unknown> => {
+    await mustGit(source, ['notes', '--ref=refs/notes/terok-provenance', 'add', '-f', '-m', text, commit]);
+    return await verifyProvenance(source, commit, key).catch((error: unknown) => error);
+  };
+  expect(await noteOn(note.replace('"ada"', '"eve"'))).toMatchObject({ code: 'REFUSED', message: expect.stringContaining('signature') });
+  expect(await noteOn('{}')).toMatchObject({ code: 'REFUSED', message: expect.stringContaining('no statement') });
+  await lab.commit(source, { 'b.txt': 'b\n' }, 'Next');
+  expect(await noteOn(note)).toMatchObject({ code: 'REFUSED', message: expect.stringContaining('another commit') });
+  const other = generateKeyPairSync('ed25519').privateKey;
+  await writeProvenance(source, await statementOf(source), other);
+  await expect(verifyProvenance(source, 'HEAD', key)).rejects.toMatchObject({ message: expect.stringContaining('another key') });
+});
+
+test('a signing key that others can read is not used', async () => {
+  await using lab = await GitLab.create();
+  await ensureSigningKey(lab.dataDir);
+  await chmod(path.join(lab.dataDir, 'provenance/key.pem'), 0o644);
+  await expect(ensureSigningKey(lab.dataDir)).rejects.toMatchObject({ code: 'REFUSED' });
+});
