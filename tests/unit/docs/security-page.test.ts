@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { loadSuite } from '../../../src/redteam/index.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const page = readFileSync(path.join(ROOT, 'docs/security.md'), 'utf8');
@@ -28,5 +29,11 @@ describe('docs/security.md', () => {
     expect(existsSync(path.join(ROOT, file))).toBe(true);
     const source = readFileSync(path.join(ROOT, file), 'utf8').replaceAll("\\'", "'");
     expect(words.filter((each) => !source.includes(each))).toEqual([]);
+  });
+
+  it('links each row of the egress suite to a claim, and names no other row', async () => {
+    const named = page.split('\n').flatMap((line) => (line.startsWith('| ') ? [...(line.split('|')[3] ?? '').matchAll(/[EC]\d+/g)] : []));
+    const rows = (await loadSuite('egress')).rows.filter(({ run }) => typeof run === 'function');
+    expect([...new Set(named.map(([id]) => id))].sort()).toEqual(rows.map(({ id }) => id).sort());
   });
 });

@@ -25,6 +25,9 @@ const QUERY = ['api_key', 'key', 'access_token', 'token', 'sig', 'X-Amz-Signatur
 const text = ({ url, rawHeaders, body }: SeenRequest): string => [url, ...rawHeaders, body.toString('latin1')].join('\n');
 const bearer = (token: string): string => `Authorization: Bearer ${token}`;
 
+/** Time for a gateway under load to pass on what came before the cut */
+const CUT_AFTER_MS = 400;
+
 type Answer = Target['handler'];
 
 /** Ways of a server to give back what it was given. */
@@ -51,7 +54,7 @@ const ECHOES: Readonly<Record<string, (value: string) => Answer>> = {
   gzip: (value) => (_request, response) => void response.setHeader('content-encoding', 'gzip').end(gzipSync(value)),
   'a cut body': (value) => (_request, response) => {
     response.setHeader('content-length', 10_000);
-    response.write(value, () => setTimeout(() => response.destroy(), 20));
+    response.write(value, () => setTimeout(() => response.destroy(), CUT_AFTER_MS));
   },
 };
 
