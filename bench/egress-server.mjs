@@ -1,37 +1,62 @@
 /**
- * The parts of the egress bench as processes of their own: `upstream` (HTTPS), `gateway` (egress) and `relay`, what one would write by hand
+ * The parts of the egress bench as processes of their own: `upstream` (HTTPS), `pipe` (bytes as they are), `gateway` (egress) and `relay`, what one would write by hand
  * on `node:http2` and undici without any decision; each prints one JSON line when ready. Plain JavaScript on the
  * built code, because compiling TypeScript at the start would take memory that no gateway takes.
  */
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
-import https from 'node:https';
 import net from 'node:net';
 
 const [role, dir] = process.argv.slice(2);
-if (role === undefined || dir === undefined) throw new Error('usage: egress-server.ts upstream|gateway|relay DIR');
+if (role === undefined || dir === undefined) throw new Error('usage: egress-server.mjs upstream|pipe|gateway|relay DIR');
 const read = (file) => readFileSync(`${dir}/${file}`, 'utf8');
 
 if (role === 'upstream') startUpstream();
+else if (role === 'pipe') startPipe(JSON.parse(read('config.json')));
 else if (role === 'relay') await startRelay(JSON.parse(read('config.json')));
 else await startGateway(JSON.parse(read('config.json')));
 
 function startUpstream() {
   const body = Buffer.alloc(1_024, 'x');
-  const server = https.createServer({ cert: read('server.pem'), key: read('server.key') }, (request, response) => {
+  const options = { allowHTTP1: true, cert: read('server.pem'), key: read('server.key'), keepAliveTimeout: 60_000 };
+  const server = http2.createSecureServer(options, (request, response) => {
     if (request.url === '/events') return sendEvents(response);
     if (request.url?.startsWith('/down/')) return sendBytes(response, Number(request.url.slice(6)));
     request.on('data', () => undefined).on('end', () => response.end(body));
   });
-  server.keepAliveTimeout = 60_000;
+  server.on('upgrade', (request, socket) => echoFrames(request, socket));
   server.listen(0, '127.0.0.1', () => ready({ port: server.address().port }));
+}
+
+/** Answers each small masked frame with its text. */
+function echoFrames(request, socket) {
+  const accept = createHash('sha1').update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${accept}\r\n\r\n`);
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (frame) => {
+    const length = frame[1] & 0x7f;
+    const text = frame.subarray(6, 6 + length).map((byte, at) => byte ^ frame[2 + (at % 4)]);
+    socket.write(Buffer.concat([Buffer.of(0x81, length), text]));
+  });
+}
+
+function startPipe(config) {
+  serve(
+    net.createServer((client) => {
+      const upstream = net.connect({ port: config.upstreamPort, host: '127.0.0.1', noDelay: true });
+      client.setNoDelay(true).pipe(upstream).pipe(client);
+      client.on('error', () => upstream.destroy());
+      upstream.on('error', () => client.destroy());
+    }),
+  );
 }
 
 function sendEvents(response) {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   let count = 0;
   const timer = setInterval(() => {
-    response.write(`data: ${Date.now()}\n\n`);
+    response.write(`data: ${performance.timeOrigin + performance.now()}\n\n`);
     count += 1;
     if (count < 10) return;
     clearInterval(timer);
@@ -59,7 +84,7 @@ async function startGateway(config) {
     name: 'bench',
     hosts: [config.name],
     ports: [config.upstreamPort],
-    mode: 'inspect',
+    mode: process.env.BENCH_MODE ?? 'inspect',
     privateNetworks: ['127.0.0.0/8'],
     ...(process.env.BENCH_INJECT === '1' ? { inject: { secret: 'key', header: 'x-api-key', phantom: 'phantom-token-of-the-bench' } } : {}),
   };
@@ -102,11 +127,8 @@ async function startRelay(config) {
 }
 
 function serve(server) {
-  server.listen(0, '127.0.0.1', () => ready({ port: server.address().port, rssMiB: process.memoryUsage.rss() / 2 ** 20 }));
+  server.listen(0, '127.0.0.1', () => ready({ port: server.address().port }));
   process.on('SIGTERM', () => process.exit(0));
-  process.on('SIGUSR2', () =>
-    ready({ rssMiB: process.memoryUsage.rss() / 2 ** 20, cpuMicros: process.cpuUsage().user + process.cpuUsage().system }),
-  );
 }
 
 function ready(value) {

@@ -1,242 +1,176 @@
 /**
- * Speed and memory of the egress side: requests through `inspect` against the same requests made directly, and through a relay written
- * by hand without any decision, in one run. Needs the built code (`npm run build`).
- * Usage: node bench/egress.bench.ts [seconds]; prints JSON.
+ * Speed and memory of the egress side in one run, with the same client and server: straight, through a plain pipe, a relay written by hand
+ * without any decision, `inspect`, `passthrough`, and other programs that read TLS in between. Needs the built code (`npm run build`).
+ * Usage: node bench/egress.bench.ts [seconds of each rate] [seconds of the soak] [MiB of a stream] [names of sides, with commas]; prints JSON.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync } from 'node:crypto';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import https from 'node:https';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'undici';
-import { type BottleCa, issuerOf, loadCertificateBuilder } from '../src/core/index.ts';
-import { mintBottleCa } from '../src/core/resolve/index.ts';
-import { GATEWAY_ENV, GATEWAY_FLAGS } from '../src/sidecars/gateway/keeper.ts';
+import { download, events, handshakes, idleConnections, requests, type Side, upload, webSocket } from './egress/client.ts';
+import { freePort, memory, type Part, startCommand, startPart, writeCertificates } from './egress/parts.ts';
+import { PEER_NAMES, peerCommand } from './egress/peers.ts';
+import { topFunctions } from './egress/top-functions.ts';
 
 const NAME = 'bench.test.example';
 const PHANTOM = 'phantom-token-of-the-bench';
 /** After this long without traffic memory counts as at rest again. */
-const QUIET_MS = 15_000;
-const BULK_BYTES = 200 * 1_000_000;
-const seconds = Number(process.argv[2] ?? 5);
+const QUIET_MS = 9_000;
+/** A side that takes longer for one figure gets none. */
+const ATTEMPT_MS = 120_000;
+const [seconds = 5, soakSeconds = 60, streamMiB = 1_024] = process.argv.slice(2, 5).map(Number);
+const only = process.argv[5]?.split(',');
+const bytes = streamMiB * 2 ** 20;
 
-interface Side {
-  readonly port: number;
-  readonly ca: string;
-}
-
-interface Helper {
-  readonly child: ChildProcess;
-  readonly next: () => Promise<Record<string, number>>;
+interface Candidate {
+  readonly name: string;
+  readonly part: Part;
+  readonly side: Side;
+  readonly http2: boolean;
 }
 
 const dir = await mkdtemp(path.join(tmpdir(), 'terok-bench-'));
-const helpers: Helper[] = [];
+const children: ChildProcess[] = [];
 try {
   process.stdout.write(`${JSON.stringify(await measure(), null, 2)}\n`);
 } finally {
-  for (const { child } of helpers) child.kill();
+  for (const child of children) child.kill();
   await rm(dir, { recursive: true, force: true });
 }
 
 async function measure(): Promise<Record<string, unknown>> {
-  await writeCertificates();
-  const upstream = await start('upstream');
-  const direct: Side = { port: upstream.first.port ?? 0, ca: readFileSync(`${dir}/upstream-ca.pem`, 'utf8') };
-  await writeFile(`${dir}/config.json`, JSON.stringify({ dir, name: NAME, upstreamPort: direct.port }));
-  const gateway = await start('gateway');
-  const inspect: Side = { port: gateway.first.port ?? 0, ca: readFileSync(`${dir}/ca.pem`, 'utf8') };
-  const relay = await start('relay');
-  const byHand: Side = { port: relay.first.port ?? 0, ca: inspect.ca };
+  await writeCertificates(dir, NAME);
+  const upstream = await startPart('upstream', { dir, children });
+  await writeFile(`${dir}/config.json`, JSON.stringify({ dir, name: NAME, upstreamPort: upstream.port }));
+  const absent: Record<string, string> = {};
+  const candidates = [...(await ownCandidates(upstream)), ...(await peerCandidates(upstream, absent))];
   const rate: Record<string, unknown> = {};
-  for (const connections of [1, 16]) {
-    rate[`direct${connections}`] = await requests(direct, connections, direct.port);
-    rate[`relay${connections}`] = await requests(byHand, connections, direct.port);
-    const before = await usage(gateway.helper);
-    const inspected = await requests(inspect, connections, direct.port);
-    const after = await usage(gateway.helper);
-    rate[`inspect${connections}`] = {
-      ...inspected,
-      cpuMicrosPerRequest: Math.round((after.cpuMicros - before.cpuMicros) / inspected.total),
+  const streams: Record<string, unknown> = {};
+  const latency: Record<string, unknown> = {};
+  const memories: Record<string, unknown> = {};
+  for (const candidate of candidates.filter(({ name }) => only?.includes(name) !== false)) {
+    console.error(`egress: ${candidate.name}`);
+    const atRest = memory(candidate.part);
+    Object.assign(rate, await rates(candidate));
+    const { side, name } = candidate;
+    latency[name] = {
+      events: await attempt(() => events(side)),
+      webSocket: await attempt(() => webSocket(side, 300)),
+      newConnectionsPerSecond: await attempt(() => handshakes(side, 1_000)),
     };
+    streams[name] = { downMiBps: await attempt(() => download(side, bytes)), upMiBps: await attempt(() => upload(side, bytes)) };
+    memories[name] = { readyMs: candidate.part.readyMs, atRest, afterTraffic: await restedMemory(candidate) };
   }
-  rate.relayHttp2x16 = await requests(byHand, 16, direct.port, true);
-  rate.inspectHttp2x16 = await requests(inspect, 16, direct.port, true);
-  const bulk = {
-    downDirectS: await download(direct, direct.port),
-    downInspectS: await download(inspect, direct.port),
-    upDirectS: await upload(direct, direct.port),
-    upInspectS: await upload(inspect, direct.port),
-  };
-  const events = { direct: await firstEvent(direct, direct.port), inspect: await firstEvent(inspect, direct.port) };
-  const { rssMiB } = await usage(gateway.helper);
-  const { rssMiB: relayRssMiB } = await usage(relay.helper);
-  await sleep(QUIET_MS);
-  const { rssMiB: rssQuietMiB } = await usage(gateway.helper);
+  const inspect = candidates.find(({ name }) => name === 'inspect');
+  const soaked = inspect === undefined || soakSeconds === 0 ? undefined : await soak(inspect);
   return {
     machine: { cpus: cpus().length, node: process.version, load: loadavg() },
     seconds,
-    rssAtRestMiB: gateway.first.rssMiB,
-    rssAfterMiB: rssMiB,
-    rssQuietMiB,
-    relayRssAfterMiB: relayRssMiB,
+    streamMiB,
+    absent,
     rate,
-    bulk,
-    events,
+    latency,
+    streams,
+    memory: memories,
+    soak: soaked,
+    profile: await profile(upstream),
   };
 }
 
-async function requests(
-  side: Side,
-  connections: number,
-  port: number,
-  allowH2 = false,
-): Promise<{ readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number; readonly total: number }> {
-  const pool = poolOf(side, connections, allowH2);
-  let total = 0;
-  const times: number[] = [];
-  const one = async (): Promise<void> => {
-    const from = performance.now();
-    const { body, statusCode } = await pool.request({ path: '/', method: 'GET', headers: headersFor(port) });
-    await body.dump();
-    if (statusCode !== 200) throw new Error(`status ${statusCode}`);
-    times.push(performance.now() - from);
-    total += 1;
-  };
-  const load = (untilMs: number) =>
-    Promise.all(
-      Array.from({ length: connections }, async () => {
-        while (performance.now() < untilMs) await one();
-      }),
-    );
-  await load(performance.now() + 1_000);
-  times.length = 0;
-  const from = performance.now();
-  await load(from + seconds * 1_000);
-  const elapsed = (performance.now() - from) / 1_000;
-  await pool.close();
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => round(times[Math.floor(times.length * share)] ?? 0);
-  return { perSecond: Math.round(times.length / elapsed), p50Ms: at(0.5), p99Ms: at(0.99), total };
-}
-
-async function download(side: Side, port: number): Promise<number> {
-  const pool = poolOf(side, 1);
-  const from = performance.now();
-  const { body } = await pool.request({ path: `/down/${BULK_BYTES}`, method: 'GET', headers: headersFor(port) });
-  let total = 0;
-  for await (const chunk of body) total += (chunk as Buffer).length;
-  if (total !== BULK_BYTES) throw new Error(`got ${total} bytes`);
-  await pool.close();
-  return round((performance.now() - from) / 1_000);
-}
-
-async function upload(side: Side, port: number): Promise<number> {
-  const from = performance.now();
-  await new Promise<void>((resolve, reject) => {
-    const request = https.request(
-      {
-        host: '127.0.0.1',
-        port: side.port,
-        servername: NAME,
-        ca: side.ca,
-        method: 'POST',
-        headers: { host: `${NAME}:${port}`, 'content-length': BULK_BYTES, 'x-api-key': PHANTOM },
-      },
-      (response) => response.resume().on('end', resolve),
-    );
-    request.on('error', reject);
-    const chunk = Buffer.alloc(64 * 1_000, 'z');
-    let left = BULK_BYTES;
-    const push = (): void => {
-      while (left > 0) {
-        left -= chunk.length;
-        if (!request.write(chunk)) return void request.once('drain', push);
-      }
-      request.end();
-    };
-    push();
+async function ownCandidates(upstream: Part): Promise<Candidate[]> {
+  const ca = (file: string): string => readFileSync(path.join(dir, file), 'utf8');
+  const headers = { host: `${NAME}:${upstream.port}`, 'x-api-key': PHANTOM };
+  const of = (name: string, part: Part, file: string): Candidate => ({
+    name,
+    part,
+    http2: true,
+    side: { port: part.port, ca: ca(file), name: NAME, headers },
   });
-  return round((performance.now() - from) / 1_000);
+  return [
+    of('direct', upstream, 'upstream-ca.pem'),
+    of('pipe', await startPart('pipe', { dir, children }), 'upstream-ca.pem'),
+    of('relay', await startPart('relay', { dir, children }), 'ca.pem'),
+    of('inspect', await startPart('gateway', { dir, children }), 'ca.pem'),
+    of('passthrough', await startPart('gateway', { dir, children, env: { BENCH_MODE: 'passthrough' } }), 'upstream-ca.pem'),
+  ];
 }
 
-async function usage({ child, next }: Helper): Promise<{ readonly rssMiB: number; readonly cpuMicros: number }> {
-  child.kill('SIGUSR2');
-  const { rssMiB = 0, cpuMicros = 0 } = await next();
-  return { rssMiB, cpuMicros };
-}
-
-/** Time from an event's writing to its arrival, and from the request to the first. */
-async function firstEvent(side: Side, port: number): Promise<Record<string, number>> {
-  const pool = poolOf(side, 1);
-  await (await pool.request({ path: '/', method: 'GET', headers: headersFor(port) })).body.dump();
-  const from = performance.now();
-  const { body } = await pool.request({ path: '/events', method: 'GET', headers: headersFor(port) });
-  const delays: number[] = [];
-  let first = 0;
-  for await (const chunk of body) {
-    if (first === 0) first = performance.now() - from;
-    delays.push(Date.now() - Number(String(chunk).slice(6)));
+async function peerCandidates(upstream: Part, absent: Record<string, string>): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const name of PEER_NAMES.filter((peer) => only?.includes(peer) !== false)) {
+    const port = await freePort();
+    const argv = peerCommand(name, port, dir);
+    if ('absent' in argv) {
+      absent[name] = argv.absent;
+      continue;
+    }
+    const part = await startCommand(argv, port, children);
+    const side = { port, name: 'localhost', connectTo: upstream.port, headers: { host: `localhost:${upstream.port}` } };
+    found.push({ name, part, side, http2: name !== 'http-mitm-proxy' });
   }
-  await pool.close();
-  return { firstMs: round(first), worstDelayMs: Math.max(...delays), chunks: delays.length };
+  return found;
 }
 
-function poolOf(side: Side, connections: number, allowH2 = false): Pool {
-  return new Pool(`https://127.0.0.1:${side.port}`, { connections, allowH2, connect: { ca: side.ca, servername: NAME } });
+async function rates({ name, side, part, http2 }: Candidate): Promise<Record<string, unknown>> {
+  const figures: Record<string, unknown> = {};
+  for (const connections of [1, 16]) {
+    const before = cpuMicros(part);
+    const rate = await attempt(() => requests(side, connections, { seconds }));
+    const spent = cpuMicros(part) - before;
+    figures[`${name}${connections}`] = 'failed' in rate ? rate : { ...rate, cpuMicrosPerRequest: Math.round(spent / rate.total) };
+    if (http2) figures[`${name}Http2x${connections}`] = await attempt(() => requests(side, connections, { seconds, http2: true }));
+  }
+  return figures;
 }
 
-function headersFor(port: number): Record<string, string> {
-  return { host: `${NAME}:${port}`, 'x-api-key': PHANTOM };
+/** Memory after traffic; of our own gateway also after a pause, and then with a hundred idle connections. */
+async function restedMemory({ name, part, side }: Candidate): Promise<Record<string, unknown>> {
+  if (name !== 'inspect') return memory(part);
+  await sleep(QUIET_MS);
+  const rested = memory(part);
+  const idle = await attempt(() => idleConnections(side, 100));
+  await sleep(QUIET_MS);
+  const withIdle = memory(part);
+  if (!('failed' in idle)) for (const socket of idle) socket.destroy();
+  return { ...rested, with100Idle: withIdle };
 }
 
-async function start(role: string): Promise<{ readonly helper: Helper; readonly first: Record<string, number> }> {
-  const isGateway = role === 'gateway';
-  const child = spawn(
-    process.execPath,
-    [...(isGateway ? GATEWAY_FLAGS : []), path.join(import.meta.dirname, 'egress-server.mjs'), role, dir],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, ...(isGateway ? GATEWAY_ENV : {}) },
-    },
-  );
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const next = async (): Promise<Record<string, number>> => JSON.parse(String((await lines.next()).value)) as Record<string, number>;
-  const helper = { child, next };
-  helpers.push(helper);
-  return { helper, first: await next() };
+/** Load without pause; memory of the first and of the last third of it. */
+async function soak({ part, side }: Candidate): Promise<Record<string, unknown>> {
+  const samples: number[] = [];
+  const timer = setInterval(() => samples.push(memory(part).rssMiB), 1_000);
+  const rate = await attempt(() => requests(side, 16, { seconds: soakSeconds }));
+  clearInterval(timer);
+  const mean = (part_: readonly number[]): number => Math.round(part_.reduce((sum, value) => sum + value, 0) / Math.max(1, part_.length));
+  const third = Math.ceil(samples.length / 3);
+  return { seconds: soakSeconds, rate, firstThirdMiB: mean(samples.slice(0, third)), lastThirdMiB: mean(samples.slice(-third)) };
 }
 
-async function writeCertificates(): Promise<void> {
-  const [ca, upstreamCa, build] = [await mintBottleCa('bench'), await mintBottleCa('upstream'), await loadCertificateBuilder()];
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const certificate = (issuer: BottleCa) =>
-    build(
-      {
-        subject: NAME,
-        publicKey,
-        notBefore: new Date(Date.now() - 60_000),
-        notAfter: new Date(Date.now() + 86_400_000),
-        use: { kind: 'server', name: NAME },
-      },
-      issuerOf(issuer),
-    );
-  const [server, leaf] = [certificate(upstreamCa), certificate(ca)];
-  const files = {
-    'ca.pem': ca.certificatePem,
-    'ca.key': ca.keyPem,
-    'upstream-ca.pem': upstreamCa.certificatePem,
-    'server.pem': server,
-    'leaf.pem': leaf,
-    'server.key': privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-  };
-  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(path.join(dir, name), text, { mode: 0o600 })));
+/** Where the time of a gateway goes under load, so that a figure that is missed says why. */
+async function profile(upstream: Part): Promise<Record<string, number>> {
+  const profileDir = path.join(dir, 'profile');
+  const part = await startPart('gateway', { dir, children, flags: ['--cpu-prof', `--cpu-prof-dir=${profileDir}`] });
+  const ca = readFileSync(path.join(dir, 'ca.pem'), 'utf8');
+  await requests({ port: part.port, ca, name: NAME, headers: { host: `${NAME}:${upstream.port}` } }, 16, { seconds });
+  part.child.kill('SIGTERM');
+  await once(part.child, 'exit');
+  return topFunctions(profileDir);
 }
 
-function round(value: number): number {
-  return Math.round(value * 1_000) / 1_000;
+function cpuMicros({ child }: Part): number {
+  const fields = readFileSync(`/proc/${child.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  // Ticks of 10 ms
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+/** A peer that cannot do something says so in the figures. */
+async function attempt<T>(work: () => Promise<T>): Promise<T | { readonly failed: string }> {
+  try {
+    return await Promise.race([work(), sleep(ATTEMPT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('not in time')))]);
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message.slice(0, 200) : String(error) };
+  }
 }

@@ -90,7 +90,61 @@ function others({ egress, git }: { readonly egress: Figures | undefined; readonl
   const [inspect, direct, ratio] = [perSecond('inspect16'), perSecond('direct16'), at(git, 'ratio')];
   return [
     ...rowOf(inspect, 'requests through `inspect`, 16 connections', '', `${text(inspect)} per second (direct: ${text(direct)})`),
+    ...against(egress, 'relay', 1),
+    ...against(egress, 'http-mitm-proxy', 2),
+    ...against(egress, 'mockttp', undefined),
+    ...against(egress, 'mitmproxy', 10),
+    ...egressRows(egress),
     ...rowOf(ratio, 'push of 40 MB through the gate against a plain server', '', `${text(ratio)}×`),
+  ];
+}
+
+/** Requests through `inspect` in multiples of another program's, in the same run. */
+function against(egress: Figures | undefined, name: string, goal: number | undefined): Row[] {
+  const [ours, theirs] = [at(egress, 'rate', 'inspect16', 'perSecond'), at(egress, 'rate', `${name}16`, 'perSecond')];
+  const ratio = ours === undefined || theirs === undefined ? undefined : ours / theirs;
+  const label = name === 'relay' ? 'a relay written by hand, without any decision' : name;
+  return rowOf(
+    ratio,
+    `the same against ${label}`,
+    goal === undefined ? '' : `≥ ${goal}×`,
+    `${text(ratio)}×`,
+    (value) => value >= (goal ?? 0),
+  );
+}
+
+function egressRows(egress: Figures | undefined): Row[] {
+  const added = (quantile: string): number | undefined => {
+    const [inspect, direct] = [at(egress, 'rate', 'inspect1', quantile), at(egress, 'rate', 'direct1', quantile)];
+    return inspect === undefined || direct === undefined ? undefined : inspect - direct;
+  };
+  const [down, up] = [at(egress, 'streams', 'inspect', 'downMiBps'), at(egress, 'streams', 'inspect', 'upMiBps')];
+  const [joined, pipe] = [at(egress, 'streams', 'passthrough', 'downMiBps'), at(egress, 'streams', 'pipe', 'downMiBps')];
+  const [event, idle] = [
+    at(egress, 'latency', 'inspect', 'events', 'p50Ms'),
+    at(egress, 'memory', 'inspect', 'afterTraffic', 'with100Idle', 'rssMiB'),
+  ];
+  const [first, last] = [at(egress, 'soak', 'firstThirdMiB'), at(egress, 'soak', 'lastThirdMiB')];
+  const growth = first === undefined || last === undefined ? undefined : last - first;
+  return [
+    ...rowOf(added('p50Ms'), 'what `inspect` adds to a request, median', '≤ 1.5 ms', `${text(added('p50Ms'))} ms`, (value) => value <= 1.5),
+    ...rowOf(added('p99Ms'), 'the same, 99 %', '≤ 5 ms', `${text(added('p99Ms'))} ms`, (value) => value <= 5),
+    ...rowOf(event, 'an event of a stream through `inspect`, median', '≤ 2 ms', `${text(event)} ms`, (value) => value <= 2),
+    ...rowOf(down, 'one stream down through `inspect`', '≥ 400 MiB/s', `${text(down)} MiB/s (up: ${text(up)})`, (value) => value >= 400),
+    ...rowOf(
+      joined,
+      'one stream down through `passthrough`',
+      '≥ 1 GiB/s or 0.8× a plain pipe',
+      `${text(joined)} MiB/s (pipe: ${text(pipe)})`,
+      (value) => value >= 1_024 || value >= 0.8 * (pipe ?? Number.POSITIVE_INFINITY),
+    ),
+    ...rowOf(idle, 'gateway, memory after traffic with 100 idle connections', '≤ 80 MiB', `${text(idle)} MiB`, (value) => value <= 80),
+    ...rowOf(
+      growth,
+      'growth of memory under load without pause',
+      'flat',
+      `${text(growth)} MiB in ${text(at(egress, 'soak', 'seconds'))} s`,
+    ),
   ];
 }
 

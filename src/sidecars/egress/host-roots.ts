@@ -15,8 +15,8 @@ const BUNDLES = [
  * The bundle is read as a file because the list that Node makes of it stays in memory twice, 5 MiB.
  */
 export function hostRoots(env: NodeJS.ProcessEnv = process.env, bundles: readonly string[] = BUNDLES): string[] {
-  const isOverridden = env.SSL_CERT_FILE !== undefined || env.SSL_CERT_DIR !== undefined;
-  const bundle = isOverridden ? undefined : bundles.find((file) => existsSync(file));
+  const places = env.SSL_CERT_FILE === undefined ? bundles : [env.SSL_CERT_FILE];
+  const bundle = env.SSL_CERT_DIR === undefined ? places.find((file) => existsSync(file)) : undefined;
   const extra = env.NODE_EXTRA_CA_CERTS === undefined ? [] : tls.getCACertificates('extra');
   if (bundle !== undefined) return [readFileSync(bundle, 'utf8'), ...extra];
   const system = tls.getCACertificates('system');
