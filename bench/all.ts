@@ -12,7 +12,7 @@ import { describeMachine, round } from './summary.ts';
 const NAMES = ['startup', 'run', 'exec', 'gateway', 'egress', 'git'] as const;
 const RESULTS = path.join(import.meta.dirname, 'results');
 const PAGE = path.join(import.meta.dirname, '../docs/performance.md');
-const TIMEOUT_MS = 15 * 60_000;
+const TIMEOUT_MS = 40 * 60_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 const wanted = process.argv.slice(2);
