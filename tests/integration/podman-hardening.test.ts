@@ -3,8 +3,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { type Bottle, resolvePaths } from '../../src/core/index.ts';
+import { programOfThe32BitDoor } from '../../src/redteam/egress/thirty-two-bit-door.ts';
 import { describeUnless } from '../support/describe-unless.ts';
-import { CALLS, programOfThe32BitDoor, SOCKETS } from './podman-fixture/kernel-probes.ts';
+import { CALLS, SOCKETS } from './podman-fixture/kernel-probes.ts';
 import { makeTestNetwork, type TestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost } from './podman-fixture/test-bottle.ts';
 

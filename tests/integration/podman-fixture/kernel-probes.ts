@@ -29,27 +29,3 @@ export const CALLS = {
 function probe(expression: string): readonly string[] {
   return ['perl', '-e', `print((${expression}) ? "ok" : $! + 0)`];
 }
-
-/** A static x86-64 program that calls `exit(42)` through the 32-bit door `int 0x80`. */
-export function programOfThe32BitDoor(): Buffer {
-  const code = Buffer.from([0xb8, 1, 0, 0, 0, 0xbb, 42, 0, 0, 0, 0xcd, 0x80]);
-  const base = 0x400000n;
-  const header = Buffer.alloc(64 + 56);
-  header.write('\x7fELF\x02\x01\x01', 0, 'latin1');
-  header.writeUInt16LE(2, 16);
-  header.writeUInt16LE(62, 18);
-  header.writeUInt32LE(1, 20);
-  header.writeBigUInt64LE(base + BigInt(header.length), 24);
-  header.writeBigUInt64LE(64n, 32);
-  header.writeUInt16LE(64, 52);
-  header.writeUInt16LE(56, 54);
-  header.writeUInt16LE(1, 56);
-  header.writeUInt32LE(1, 64);
-  header.writeUInt32LE(5, 68);
-  header.writeBigUInt64LE(base, 80);
-  header.writeBigUInt64LE(base, 88);
-  header.writeBigUInt64LE(BigInt(header.length + code.length), 96);
-  header.writeBigUInt64LE(BigInt(header.length + code.length), 104);
-  header.writeBigUInt64LE(0x1000n, 112);
-  return Buffer.concat([header, code]);
-}
