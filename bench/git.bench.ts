@@ -1,10 +1,10 @@
 /**
- * A push of 40 MB through the git gate against the same push to a plain `git http-backend` behind a minimal server, in one run.
- * Usage: node bench/git.bench.ts [rounds]; prints JSON.
+ * The git gate against a plain `git http-backend` behind a minimal server, in one run: a push of 40 MB, and a push of
+ * 10 000 new objects, of which the scan tells its own time. Usage: node bench/git.bench.ts [rounds]; prints JSON.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -12,8 +12,10 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { ensureGate, importSource } from '../src/projects/git/index.ts';
 import { handleGateRequest } from '../src/sidecars/git-gate/index.ts';
+import { Secret, Vault } from '../src/vault/index.ts';
 
 const BYTES = 40_000_000;
+const OBJECTS = 10_000;
 const rounds = Number(process.argv[2] ?? 3);
 const root = await mkdtemp(path.join(tmpdir(), 'terok-bench-git-'));
 const env = {
@@ -25,9 +27,11 @@ const env = {
   GIT_COMMITTER_EMAIL: 'a@b.test',
 };
 const servers: http.Server[] = [];
+/** `<source> <slug>` → the task's repository */
+const repositories = new Map<string, string>();
 
 try {
-  process.stdout.write(`${JSON.stringify(await measure(), null, 2)}\n`);
+  process.stdout.write(`${JSON.stringify({ ...(await measure()), scan: await measureScan() }, null, 2)}\n`);
 } finally {
   for (const server of servers) {
     server.closeAllConnections();
@@ -71,11 +75,47 @@ async function measure(): Promise<Record<string, unknown>> {
   };
 }
 
-async function serveGate(source: string, slug: string): Promise<string> {
+/** One push of many small files; the scan writes into its verdict how long it took. */
+async function measureScan(): Promise<Record<string, unknown>> {
+  const source = path.join(root, 'many');
+  await mkdir(source);
+  git(source, ['init', '--quiet', '--initial-branch=main']);
+  git(source, ['commit', '--quiet', '--allow-empty', '--message', 'Begin']);
+  const vaultDir = path.join(root, 'vault');
+  for (let index = 0; index < 10; index += 1) await new Vault(vaultDir).set(`secret-${index}`, new Secret(randomBytes(24).toString('hex')));
+  const durationsMs: number[] = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const url = await serveGate(source, `scan${round}`, vaultDir);
+    git(source, ['checkout', '--quiet', '-B', 'work', 'main']);
+    for (let index = 0; index < OBJECTS; index += 1) {
+      const dir = path.join(source, `d${index % 100}`);
+      await mkdir(dir, { recursive: true });
+      await writeFile(path.join(dir, `${index}.ts`), `export const value${index} = '${randomBytes(300).toString('base64')}';\n`);
+    }
+    git(source, ['add', '--all']);
+    git(source, ['commit', '--quiet', '--message', 'Many']);
+    await timePush(source, url, `terok/scan${round}`);
+    const verdicts = path.join(gateRepository(source, `scan${round}`), 'terok/verdicts');
+    const [file = ''] = await readdir(verdicts);
+    durationsMs.push((JSON.parse(await readFile(path.join(verdicts, file), 'utf8')) as { durationMs: number }).durationMs);
+    git(source, ['checkout', '--quiet', 'main']);
+  }
+  return { objects: OBJECTS, durationsMs, medianSeconds: median(durationsMs) / 1000 };
+}
+
+function gateRepository(source: string, slug: string): string {
+  return repositories.get(`${source} ${slug}`) ?? '';
+}
+
+async function serveGate(source: string, slug: string, vaultDir?: string): Promise<string> {
   const gate = await ensureGate(path.join(root, 'data'), source);
   const imported = await importSource({ gate, source, slug });
   if (imported.kind !== 'git') throw new Error('the source is no repository');
-  return await listen((request, response) => void handleGateRequest(request, response, { ...imported, slug }));
+  repositories.set(`${source} ${slug}`, imported.repository);
+  return await listen(
+    (request, response) =>
+      void handleGateRequest(request, response, { ...imported, slug, ...(vaultDir === undefined ? {} : { vaultDir }) }),
+  );
 }
 
 /** What a bare repository has to be given at least: no checks, no caps, no hooks. */
@@ -116,10 +156,14 @@ async function listen(handler: http.RequestListener): Promise<string> {
 }
 
 async function timePush(source: string, url: string, branch: string): Promise<number> {
+  return await timeGit(['-C', source, 'push', '--quiet', url, `HEAD:refs/heads/${branch}`]);
+}
+
+async function timeGit(args: readonly string[]): Promise<number> {
   const begin = performance.now();
-  const child = spawn('git', ['-C', source, 'push', '--quiet', url, `HEAD:refs/heads/${branch}`], { env, stdio: 'inherit' });
+  const child = spawn('git', args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   const code = await new Promise((resolve) => child.once('close', resolve));
-  if (code !== 0) throw new Error(`the push to ${url} ended with ${String(code)}`);
+  if (code !== 0) throw new Error(`git ${args.join(' ')} ended with ${String(code)}`);
   return (performance.now() - begin) / 1000;
 }
 

@@ -1,7 +1,8 @@
 /** Every row of the git suite. A new file of rows is imported here and spread into the list. */
 import type { Row } from '../../row.ts';
 import { FILE_ROWS } from './files.ts';
+import { GATE_ROWS } from './gate.ts';
 import { PROGRAM_ROWS } from './programs.ts';
 import { REVIEW_ROWS } from './review.ts';
 
-export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...REVIEW_ROWS, ...FILE_ROWS];
+export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...GATE_ROWS, ...REVIEW_ROWS, ...FILE_ROWS];
