@@ -23,6 +23,7 @@ export function renderReport(resultsDir: string): string {
     gateway: of('gateway'),
     egress: of('egress'),
     git: of('git'),
+    review: of('review'),
   };
   const rows = [...startup(results.startup), ...run(results.run), ...exec(results.exec), ...gateway(results.gateway), ...others(results)];
   return `# Performance
@@ -85,7 +86,8 @@ function gateway(figures: Figures | undefined): Row[] {
   ];
 }
 
-function others({ egress, git }: { readonly egress: Figures | undefined; readonly git: Figures | undefined }): Row[] {
+function others({ egress, git, review }: Readonly<Record<'egress' | 'git' | 'review', Figures | undefined>>): Row[] {
+  const open = at(review, 'openMs', 'p50');
   const perSecond = (name: string): number | undefined => at(egress, 'rate', name, 'perSecond');
   const [inspect, direct, ratio] = [perSecond('inspect16'), perSecond('direct16'), at(git, 'ratio')];
   return [
@@ -95,6 +97,7 @@ function others({ egress, git }: { readonly egress: Figures | undefined; readonl
     ...against(egress, 'mockttp', undefined),
     ...against(egress, 'mitmproxy', 10),
     ...egressRows(egress),
+    ...rowOf(open, 'review of a change of 5 000 files opens, median', '≤ 1 s', `${text(open)} ms`, (value) => value <= 1_000),
     ...rowOf(ratio, 'push of 40 MB through the gate against a plain server', '', `${text(ratio)}×`),
   ];
 }

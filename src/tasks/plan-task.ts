@@ -4,8 +4,9 @@ import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '..
 import type { EffectiveSettings } from '../core/config/index.ts';
 import { type BottleSpec, type EgressPolicy, type ResourceLimits, TerokError, uncheckedGateHosts } from '../core/index.ts';
 import { parseEgressPolicy, resolveEnvironment, withTrust } from '../core/resolve/index.ts';
-import { remoteHosts } from '../projects/git/index.ts';
+import { hostOfUrl, remoteHosts } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
+import { readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import type { RunRequest } from './api.ts';
 import { TRUST_PATHS, vaultDir } from './bottle-life.ts';
@@ -93,9 +94,19 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
   return { spec, origins: egress.origins };
 }
 
+/** Where the repository comes from, and where its work goes. */
+async function ownedHosts(project: Project): Promise<readonly string[]> {
+  const [remotes, upstream] = await Promise.all([remoteHosts(project.source), readUpstream(project.dataDir)]);
+  const named = upstream === undefined ? [] : [upstream.url, ...(upstream.forge === undefined ? [] : [upstream.forge.api])];
+  return [...new Set([...remotes, ...named.flatMap(hostOfUrl)])].sort().slice(0, MAX_GATE_HOSTS);
+}
+
+/** The policy has the same limit */
+const MAX_GATE_HOSTS = 100;
+
 /** The policy with the hosts that the gate is the only road to; throws INVALID_ROUTE where a route would go past it unseen. */
 async function withOneRoad(merged: EgressPolicy, project: Project): Promise<EgressPolicy> {
-  const gateHosts = await remoteHosts(project.source);
+  const gateHosts = await ownedHosts(project);
   const policy = parseEgressPolicy({ ...merged, ...(gateHosts.length === 0 ? {} : { gateHosts }) }, 'the policy of the task');
   for (const route of policy.routes) {
     const [host] = uncheckedGateHosts(policy, route);
