@@ -429,8 +429,10 @@ describeUnless(reason, 'exec channel', () => {
 
     test('the agent who kills the server of his own session loses that session alone', async () => {
       const own = openChannel(bottle);
-      const result = await own.exec(['sh', '-c', 'kill -9 $PPID; sleep 5']);
-      expect(result.status).toMatchObject({ kind: 'lost' });
+      const running = await own.spawn(['sh', '-c', 'echo ready; read _; kill -9 $PPID; sleep 5']);
+      await waitFor(running.stdout, 'ready');
+      running.stdin.end('\n');
+      expect(await running.exited).toMatchObject({ kind: 'lost' });
       expect((await own.exec(['true'])).status).toEqual({ kind: 'exited', code: 0 });
       expect((await sh('true')).status).toEqual({ kind: 'exited', code: 0 });
       own.close();
