@@ -21,21 +21,28 @@ interface OciConfig {
 
 describeUnless('reason' in found ? found.reason : undefined, 'Podman as a service and Podman as a program', () => {
   let dir: string;
+  /** The base image has no variables of its own; images of agents have */
+  const withVariable = `localhost/terok-test/variable:${process.pid}`;
 
   beforeAll(async () => {
     dir = await mkdtemp('/tmp/tpb-');
     const script = '#!/bin/sh\n[ "$1 $2" = "system service" ] && exit 1\nexec /usr/bin/podman "$@"\n';
     await writeFile(path.join(dir, 'podman'), script);
     await chmod(path.join(dir, 'podman'), 0o755);
+    await writeFile(path.join(dir, 'Containerfile'), `FROM ${image}\nENV LANG=C.UTF-8\n`);
+    await using host = await openTestHost({ image });
+    await host.podman.call('build', ['build', '--quiet', '--tag', withVariable, dir]);
   });
 
   afterAll(async () => {
+    await using host = await openTestHost({ image });
+    await host.podman.call('remove', ['rmi', '--force', withVariable]);
     await rm(dir, { recursive: true, force: true });
   });
 
   /** What of the runtime's configuration is not a name or a time of this one container. */
   async function configOf(searchPath: string): Promise<object> {
-    await using host = await openTestHost({ image, env: { PATH: searchPath } });
+    await using host = await openTestHost({ image: withVariable, env: { PATH: searchPath } });
     return await withBottle(host, async (bottle, plan) => {
       expect(await outputOf(bottle, ['echo', 'up'])).toBe('up\n');
       const file = await host.podman.call('inspect', ['inspect', '--format', '{{.OCIConfigPath}}', plan.runtimeName]);

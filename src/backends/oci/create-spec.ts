@@ -40,7 +40,7 @@ export function createSpec(inputs: CreateInputs): object {
     log_configuration: { driver: 'k8s-file', size: MAX_LOG_BYTES },
     user: '0:0',
     work_dir: '/',
-    unsetenv_all: true,
+    unsetenvall: true,
     env: { TERM: 'xterm-256color', PATH: BOTTLE_PATH },
     stop_signal: constants.signals[profile.stopSignal],
     restart_policy: 'no',
