@@ -1,5 +1,5 @@
 /**
- * The parts of the egress bench as processes of their own: `upstream` (HTTPS), `pipe` (bytes as they are), `gateway` (egress) and `relay`, what one would write by hand
+ * The parts of the egress bench as processes of their own: `upstream` (HTTPS), `pipe` (bytes as they are), `tls-pipe` (TLS ended and begun anew), `gateway` (egress) and `relay`, what one would write by hand
  * on `node:http2` and undici without any decision; each prints one JSON line when ready. Plain JavaScript on the
  * built code, because compiling TypeScript at the start would take memory that no gateway takes.
  */
@@ -7,13 +7,15 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import net from 'node:net';
+import tls from 'node:tls';
 
 const [role, dir] = process.argv.slice(2);
-if (role === undefined || dir === undefined) throw new Error('usage: egress-server.mjs upstream|pipe|gateway|relay DIR');
+if (role === undefined || dir === undefined) throw new Error('usage: egress-server.mjs upstream|pipe|tls-pipe|gateway|relay DIR');
 const read = (file) => readFileSync(`${dir}/${file}`, 'utf8');
 
 if (role === 'upstream') startUpstream();
 else if (role === 'pipe') startPipe(JSON.parse(read('config.json')));
+else if (role === 'tls-pipe') startTlsPipe(JSON.parse(read('config.json')));
 else if (role === 'relay') await startRelay(JSON.parse(read('config.json')));
 else await startGateway(JSON.parse(read('config.json')));
 
@@ -48,6 +50,23 @@ function startPipe(config) {
       client.setNoDelay(true).pipe(upstream).pipe(client);
       client.on('error', () => upstream.destroy());
       upstream.on('error', () => client.destroy());
+    }),
+  );
+}
+
+/** What Node needs for two TLS connections and nothing else. */
+function startTlsPipe(config) {
+  const options = { cert: read('leaf.pem'), key: read('server.key'), ALPNProtocols: ['h2', 'http/1.1'] };
+  const secureContext = tls.createSecureContext({ ca: read('upstream-ca.pem') });
+  serve(
+    tls.createServer(options, (client) => {
+      const ALPNProtocols = [client.alpnProtocol || 'http/1.1'];
+      const upstream = tls.connect({ port: config.upstreamPort, host: '127.0.0.1', servername: config.name, secureContext, ALPNProtocols });
+      client.setNoDelay(true);
+      upstream.setNoDelay(true);
+      client.pipe(upstream).pipe(client);
+      client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
+      upstream.on('error', () => client.destroy()).on('close', () => client.destroy());
     }),
   );
 }

@@ -28,7 +28,7 @@ export interface PartOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** Starts one of our own parts: `upstream`, `pipe`, `relay` or `gateway`. */
+/** Starts one of our own parts: `upstream`, `pipe`, `tls-pipe`, `relay` or `gateway`. */
 export async function startPart(role: string, { dir, children, flags = [], env = {} }: PartOptions): Promise<Part> {
   const own = role === 'gateway' ? { flags: GATEWAY_FLAGS, env: GATEWAY_ENV } : { flags: [], env: {} };
   const from = performance.now();

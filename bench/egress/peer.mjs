@@ -16,6 +16,10 @@ if (name === 'mockttp') {
     context.proxyToServerRequestOptions.rejectUnauthorized = false;
     done();
   });
+  proxy.onWebSocketConnection((context, done) => {
+    context.proxyToServerWebSocketOptions.rejectUnauthorized = false;
+    done();
+  });
   proxy.listen({ port: Number(port), host: '127.0.0.1', sslCaDir: `${dir}/http-mitm-proxy`, keepAlive: true });
 }
 process.on('SIGTERM', () => process.exit(0));
