@@ -1,4 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+/*
+ * Scope: which certificate authorities the host trusts. Out of scope: what they are used for.
+ * Fail-safe direction: a file that cannot be read adds no trust.
+ */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 import tls from 'node:tls';
 
 /** Where systems keep all their roots in one file: Debian and its kin, Fedora, SUSE, Alpine and the BSDs. */
@@ -9,16 +14,31 @@ const BUNDLES = [
   '/etc/ssl/ca-bundle.pem',
   '/etc/ssl/cert.pem',
 ];
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /**
- * What the host trusts, as PEM: the roots of the operating system, or Node's own where it has none, and those of NODE_EXTRA_CA_CERTS.
- * The bundle is read as a file because the list that Node makes of it stays in memory twice, 5 MiB.
+ * What the host trusts, as PEM, each certificate once: the roots of the operating system, or Node's own where it has none, and those of
+ * NODE_EXTRA_CA_CERTS; SSL_CERT_FILE and SSL_CERT_DIR say where the roots are. Files are read because the lists that Node makes of them
+ * stay in memory twice, 5 MiB.
  */
 export function hostRoots(env: NodeJS.ProcessEnv = process.env, bundles: readonly string[] = BUNDLES): string[] {
-  const places = env.SSL_CERT_FILE === undefined ? bundles : [env.SSL_CERT_FILE];
-  const bundle = env.SSL_CERT_DIR === undefined ? places.find((file) => existsSync(file)) : undefined;
-  const extra = env.NODE_EXTRA_CA_CERTS === undefined ? [] : tls.getCACertificates('extra');
-  if (bundle !== undefined) return [readFileSync(bundle, 'utf8'), ...extra];
-  const system = tls.getCACertificates('system');
-  return [...(system.length > 0 ? system : tls.getCACertificates('bundled')), ...extra];
+  const { SSL_CERT_FILE: file, SSL_CERT_DIR: dirs = '', NODE_EXTRA_CA_CERTS: extra } = env;
+  const bundle = file ?? bundles.find((place) => existsSync(place));
+  const files = [...(bundle === undefined ? [] : [bundle]), ...dirs.split(':').flatMap(filesOf)];
+  const system = certificatesOf(files);
+  const roots = system.length > 0 ? system : tls.getCACertificates('bundled');
+  return [...new Set([...roots, ...certificatesOf(extra === undefined ? [] : [extra])])];
+}
+
+function filesOf(dir: string): string[] {
+  return dir === '' || !existsSync(dir) ? [] : readdirSync(dir).map((name) => path.join(dir, name));
+}
+
+function certificatesOf(files: readonly string[]): string[] {
+  const texts = files.filter(isFile).map((file) => readFileSync(file, 'latin1'));
+  return [...new Set(texts.flatMap((text) => text.match(CERTIFICATE) ?? []))];
+}
+
+function isFile(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }

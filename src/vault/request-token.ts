@@ -4,9 +4,9 @@
  */
 import http from 'node:http';
 import https from 'node:https';
-import tls from 'node:tls';
 import { z } from 'zod';
 import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
+import { hostRoots } from '../core/host-roots.ts';
 import type { OAuthSecret } from './oauth-secret.ts';
 
 /** Tokens of an OAuth answer. */
@@ -70,7 +70,7 @@ function post(secret: OAuthSecret, { extraCaPem, timeoutMs = TIMEOUT_MS }: Token
         'content-length': Buffer.byteLength(body),
         'user-agent': 'terok',
       },
-      ...(url.protocol === 'https:' ? { ca: trustedRoots(extraCaPem) } : {}),
+      ...(url.protocol === 'https:' ? { ca: [...hostRoots(), ...(extraCaPem === undefined ? [] : [extraCaPem])] } : {}),
     });
     const timer = setTimeout(() => request.destroy(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
     request.once('close', () => clearTimeout(timer)).once('error', reject);
@@ -124,12 +124,6 @@ function failed(name: string, why: string): TerokError {
     context: { name },
     hint: 'It is asked again at the next request; look whether the server can be reached from this machine.',
   });
-}
-
-function trustedRoots(extraPem: string | undefined): string[] {
-  const system = tls.getCACertificates('system');
-  const roots = system.length > 0 ? system : tls.getCACertificates('bundled');
-  return [...roots, ...tls.getCACertificates('extra'), ...(extraPem === undefined ? [] : [extraPem])];
 }
 
 function parseJson(text: string): unknown {

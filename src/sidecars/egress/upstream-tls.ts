@@ -5,9 +5,9 @@
 import type net from 'node:net';
 import tls from 'node:tls';
 import { systemCodeOf } from '../../core/errors.ts';
+import { hostRoots } from '../../core/host-roots.ts';
 import type { EgressTarget } from './decide.ts';
 import { DIAL_TIMEOUT_MS } from './dial.ts';
-import { hostRoots } from './host-roots.ts';
 import { UpstreamError } from './upstream-error.ts';
 
 const MAX_SESSIONS = 128;
