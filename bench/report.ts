@@ -89,7 +89,8 @@ function gateway(figures: Figures | undefined): Row[] {
 function others({ egress, git, review }: Readonly<Record<'egress' | 'git' | 'review', Figures | undefined>>): Row[] {
   const open = at(review, 'openMs', 'p50');
   const perSecond = (name: string): number | undefined => at(egress, 'rate', name, 'perSecond');
-  const [inspect, direct, ratio] = [perSecond('inspect16'), perSecond('direct16'), at(git, 'ratio')];
+  const [inspect, direct] = [perSecond('inspect16'), perSecond('direct16')];
+  const [ratio, clone] = [at(git, 'ratio'), at(git, 'clone', 'ratio')];
   return [
     ...rowOf(inspect, 'requests through `inspect`, 16 connections', '', `${text(inspect)} per second (direct: ${text(direct)})`),
     ...against(egress, 'relay', 1),
@@ -99,6 +100,7 @@ function others({ egress, git, review }: Readonly<Record<'egress' | 'git' | 'rev
     ...egressRows(egress),
     ...rowOf(open, 'review of a change of 5 000 files opens, median', '≤ 1 s', `${text(open)} ms`, (value) => value <= 1_000),
     ...rowOf(ratio, 'push of 40 MB through the gate against a plain server', '', `${text(ratio)}×`),
+    ...rowOf(clone, 'clone of 100 MB from the gate against a plain server', '', `${text(clone)}×`),
   ];
 }
 
