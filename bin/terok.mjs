@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 // Starts terok with a Node that is new enough: this one, or the one that the npm package `node` installed beside terok.
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import module from 'node:module';
+import { homedir } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const REQUIRED_MAJOR = 24;
@@ -10,7 +12,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 if (Number.parseInt(process.versions.node, 10) < REQUIRED_MAJOR) {
   await startWithInstalledNode();
 } else {
-  module.enableCompileCache?.();
+  const cache = compiledCodeDir();
+  if (cache !== undefined) module.enableCompileCache?.(cache);
   const entry = new URL('../dist/cli.js', import.meta.url);
   if (!existsSync(entry)) {
     process.stderr.write('error: terok is not built.\nhint: Run `npm run build`.\n');
@@ -21,6 +24,22 @@ if (Number.parseInt(process.versions.node, 10) < REQUIRED_MAJOR) {
   await flush(process.stdout);
   await flush(process.stderr);
   process.exit();
+}
+
+/**
+ * Below terok's own cache (as `resolvePaths` in src/core/paths.ts has it): Node's default lies in the common temporary directory, where
+ * another user could put code that Node takes for its own. Undefined where it cannot be made: code is then compiled at each start.
+ */
+function compiledCodeDir() {
+  const { TEROK_CACHE_DIR: own = '', XDG_CACHE_HOME: xdg = '' } = process.env;
+  const base = path.isAbsolute(xdg) ? xdg : path.join(homedir(), '.cache');
+  const dir = path.join(own === '' ? path.join(base, 'terok') : path.resolve(own), 'compiled');
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return dir;
+  } catch {
+    return undefined;
+  }
 }
 
 function flush(stream) {

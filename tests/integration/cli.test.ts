@@ -107,3 +107,17 @@ function findFile(root: string, name: string): string {
   if (found === undefined) throw new Error(`no file ${name} below ${root}`);
   return path.join(found.parentPath, found.name);
 }
+
+test('compiled code lies where no other user can put any', async () => {
+  const common = path.join(home.root, 'common');
+  mkdirSync(common);
+  const env = { TMPDIR: common };
+  await home.run(['--version'], { env });
+  expect(readdirSync(common)).toEqual([]);
+  const compiled = path.join(home.root, 'ca/compiled');
+  expect(statSync(compiled).mode & 0o777).toBe(0o700);
+  expect(readdirSync(compiled)).not.toEqual([]);
+  // what Node does by itself
+  execFileSync(process.execPath, ['--eval', "require('node:module').enableCompileCache()"], { env: { ...home.env, ...env } });
+  expect(readdirSync(common)).toEqual(['node-compile-cache']);
+});
