@@ -170,7 +170,114 @@ describe('a server that speaks HTTP/2 alone', () => {
   });
 });
 
+describe('a server that takes few HTTP/2 streams', () => {
+  /** Answers once it was told to; counts what runs at the same time. */
+  async function slowServer(maxConcurrentStreams: number) {
+    const { cert, key } = await serverCertificate(rig.upstreamCa, NAME);
+    const counts = { sessions: 0, total: 0, running: 0, most: 0, mostInSession: 0 };
+    const held: (() => void)[] = [];
+    const server = rig.track(http2.createSecureServer({ cert, key, settings: { maxConcurrentStreams } }));
+    server.on('session', (session: http2.ServerHttp2Session) => {
+      counts.sessions += 1;
+      let here = 0;
+      session.on('stream', (stream: http2.ServerHttp2Stream) => {
+        here += 1;
+        counts.total += 1;
+        counts.running += 1;
+        counts.mostInSession = Math.max(counts.mostInSession, here);
+        counts.most = Math.max(counts.most, counts.running);
+        stream
+          .on('error', () => stream.destroy())
+          .once('close', () => {
+            here -= 1;
+            counts.running -= 1;
+          });
+        held.push(() => {
+          if (stream.destroyed) return;
+          stream.respond({ ':status': 200 });
+          stream.end('done');
+        });
+      });
+    });
+    const port = await listen(server);
+    await rig.start((r) => [secureRoute(r, { ports: [port] })]);
+    return { port, counts, held };
+  }
+
+  async function client(port: number): Promise<http2.ClientHttp2Session> {
+    const socket = await connect(port, ['h2']);
+    return http2.connect(`https://${NAME}:${port}`, { createConnection: () => socket });
+  }
+
+  function ask(session: http2.ClientHttp2Session, port: number): Promise<string> {
+    const stream = session.request({ ':method': 'GET', ':path': '/', ':authority': `${NAME}:${port}` });
+    return new Promise((resolve, reject) => {
+      let text = '';
+      stream.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      stream.once('close', () => resolve(text)).once('error', reject);
+    });
+  }
+
+  test('gets more sessions, so that one long stream holds up no other', async () => {
+    const { port, counts, held } = await slowServer(1);
+    const session = await client(port);
+    const [long, short] = [ask(session, port), ask(session, port)];
+    await expect.poll(() => held.length).toBe(2);
+    held[1]?.();
+    held[0]?.();
+    expect(await Promise.all([long, short])).toEqual(['done', 'done']);
+    expect(counts).toMatchObject({ sessions: 2, mostInSession: 1 });
+    session.destroy();
+  });
+
+  test('gets a bounded number of them; further requests wait and are answered, unless their client gives up', async () => {
+    const { port, counts, held } = await slowServer(2);
+    const [session, leaving] = [await client(port), await client(port)];
+    const answers = Array.from({ length: 20 }, () => ask(session, port));
+    await expect.poll(() => held.length).toBe(16);
+    const gone = Array.from({ length: 4 }, () => ask(leaving, port).catch(() => ''));
+    await expect.poll(async () => (await rig.audit()).filter(({ kind }) => kind === 'request').length).toBe(24);
+    leaving.destroy();
+    await Promise.all(gone);
+    await expect.poll(async () => (await rig.audit()).filter(({ kind }) => kind === 'end').length).toBe(4);
+    const timer = setInterval(() => held.shift()?.(), 2);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => 'done'));
+    clearInterval(timer);
+    expect(counts).toMatchObject({ sessions: 8, total: 20, most: 16, mostInSession: 2 });
+    session.destroy();
+  });
+});
+
 describe('trailers of a request', () => {
+  test('pass to a server that speaks HTTP/2 alone', async () => {
+    const { cert, key } = await serverCertificate(rig.upstreamCa, NAME);
+    const server = rig.track(http2.createSecureServer({ cert, key }));
+    const seen = new Promise<http2.IncomingHttpHeaders>((resolve) => {
+      server.on('stream', (stream: http2.ServerHttp2Stream) => {
+        stream.once('trailers', resolve);
+        stream.resume().once('end', () => {
+          stream.respond({ ':status': 200 });
+          stream.end();
+        });
+      });
+    });
+    const port = await listen(server);
+    await rig.start((r) => [secureRoute(r, { ports: [port] })]);
+    const socket = await connect(port, ['http/1.1']);
+    const headers = { host: `${NAME}:${port}`, trailer: 'x-sum', 'transfer-encoding': 'chunked' };
+    const request = http.request({ createConnection: () => socket, method: 'PUT', headers });
+    request.write('body');
+    request.addTrailers({ 'x-sum': '4', connection: 'x' });
+    request.end();
+    const [answer] = (await once(request, 'response')) as [http.IncomingMessage];
+    expect(answer.statusCode).toBe(200);
+    expect(Object.entries(await seen)).toEqual([['x-sum', '4']]);
+    answer.resume();
+    socket.destroy();
+  });
+
   test('pass where both sides speak HTTP/1.1', async () => {
     const trailers = new Promise<NodeJS.Dict<string>>((resolve) => {
       rig.onRequest = (request) => request.once('end', () => resolve(request.trailers));
