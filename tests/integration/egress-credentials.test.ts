@@ -218,7 +218,10 @@ describe('an answer', () => {
       socket.write(
         `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\nx-echo: ${String(request.headers['x-api-key'])}\r\n\r\n`,
       );
-      socket.write(Buffer.concat([Buffer.of(0x81, SECRET.length), Buffer.from(String(request.headers['x-api-key']))]));
+      const key = Buffer.from(String(request.headers['x-api-key']));
+      const frame = (first: number, payload: Buffer): Buffer => Buffer.concat([Buffer.of(first, payload.length), payload]);
+      socket.write(frame(0x81, key));
+      socket.write(Buffer.concat([frame(0x01, key.subarray(0, 9)), frame(0x89, Buffer.from('ping')), frame(0x80, key.subarray(9))]));
       socket.end(Buffer.of(0x88, 0));
     };
     const client = await connect();
@@ -232,6 +235,7 @@ describe('an answer', () => {
     expect(text).toMatch(/^HTTP\/1\.1 101 /);
     expect(text).not.toContain(SECRET);
     expect(text.match(/\*{25}/g)).toHaveLength(2);
+    expect(text).toMatch(/\x01\t\*{9}\x89\x04ping\x80\x10\*{16}/);
     expect(rig.seen[0]?.headers['x-api-key']).toBe(SECRET);
     expect(rig.seen[0]?.headers['sec-websocket-extensions']).toBeUndefined();
   });

@@ -1,13 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { http } from '../../core/node-http.ts';
-import type { Watch } from './data-loss/index.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
+import { FrameScrubber } from './frame-scrubber.ts';
 import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
 import { type SpliceFilters, splice } from './splice.ts';
-import { areSearched, createStages, type ResponseStage, type Stages, textThrough, transformOf } from './stages.ts';
+import { areSearched, createStages, type ResponseStage, StageRefusal, type Stages, textThrough, transformOf } from './stages.ts';
 import type { Transport } from './transport.ts';
 import { UpstreamError } from './upstream-error.ts';
 
@@ -44,7 +44,12 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
         settled = true;
         client.write(switchingHead(status, answer, stages.response));
         if (head.length > 0) client.unshift(head);
-        splice(client, socket, filtersOf(stages, plan.watch));
+        const filters = filtersOf(stages, plan);
+        for (const filter of [...filters.up, ...filters.down])
+          filter.on('error', (error) => {
+            if (error instanceof StageRefusal) onFailure(error.denied, error.denied.detail ?? error.message);
+          });
+        splice(client, socket, filters);
       },
       onResponseStart: (controller, status) => {
         if (status < 200) return;
@@ -66,8 +71,9 @@ function switchingHead(status: number, answer: IncomingHttpHeaders, stages: read
 }
 
 /** Stages give as many bytes as they take, so frames keep their length. */
-function filtersOf({ request, response }: Stages, watch: Watch | undefined): SpliceFilters {
+function filtersOf({ request, response }: Stages, { watch, scrub }: ForwardPlan): Required<SpliceFilters> {
   const counted = request.length === 0 ? [] : [transformOf(request)];
-  const up = [...(watch === undefined ? [] : [watch.frames()]), ...counted];
-  return { up, down: response.length === 0 ? [] : [transformOf(response)] };
+  const counting = response.filter(({ countsOnly }) => countsOnly === true);
+  const down = [...counting, ...(scrub === undefined ? [] : [new FrameScrubber(scrub)])];
+  return { up: [...(watch === undefined ? [] : [watch.frames()]), ...counted], down: down.length === 0 ? [] : [transformOf(down)] };
 }

@@ -8,9 +8,9 @@ import type { CredentialCarrier } from '../credentials.ts';
 import { deny } from '../decide.ts';
 import type { HeaderList } from '../headers.ts';
 import { StageRefusal } from '../stages.ts';
+import { WebSocketFrames } from '../websocket-frames.ts';
 import { type BodyEncoding, decodeBody } from './body-decoding.ts';
 import { ByteSearch, type SearchOptions } from './byte-search.ts';
-import { ClientFrames } from './client-frames.ts';
 import type { Finding } from './finding.ts';
 
 export interface WatchOptions extends Pick<SearchOptions, 'set' | 'detect'> {
@@ -67,12 +67,15 @@ export class Watch {
 
   /** For what a client sends on a WebSocket without compression: frames go on as they are, or the connection ends. */
   frames(): Transform {
-    const frames = new ClientFrames();
+    const frames = new WebSocketFrames();
     const [messages, controls] = [this.#search(false), this.#search(false)];
     let held: Buffer = Buffer.alloc(0);
     return asyncTransform(
       async (chunk) => {
-        for (const { bytes, isControl } of frames.push(chunk)) await (isControl ? controls : messages).push(bytes);
+        for (const { part, bytes, isExtended } of frames.push(chunk)) {
+          if (isExtended) throw new StageRefusal(extended());
+          if (part !== 'header') await (part === 'control' ? controls : messages).push(bytes);
+        }
         const waiting = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
         const isOpen = messages.heldBytes + controls.heldBytes > 0;
         if (isOpen && waiting.length > MAX_HELD_FRAME_BYTES) throw new StageRefusal(cutInPieces());
@@ -112,6 +115,10 @@ function asyncTransform(push: (chunk: Buffer) => Promise<Buffer>, end: () => Pro
 
 export function percentDecoded(target: string): string {
   return target.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString('utf8'));
+}
+
+function extended() {
+  return deny('encoding-unknown', 'the frames use an extension, so they cannot be searched', 'Use the WebSocket without compression.');
 }
 
 function cutInPieces() {

@@ -1,43 +1,48 @@
 /*
- * Scope: the payload of the WebSocket frames that a client sends, unmasked, as one stream for messages and one for control frames.
- * Out of scope: what is in it; whether the frames are in order. Fail-safe direction: payload is told whatever the header claims about it.
+ * Scope: the frames of one direction of one WebSocket: their headers, and their payload unmasked. Out of scope: what is in it; whether
+ * the frames are in order. Fail-safe direction: payload is told whatever the header claims about it.
  */
 
-export interface FramePayload {
+export interface FramePiece {
+  /** Pings and the like (`control`) come between the frames of one message */
+  readonly part: 'header' | 'message' | 'control';
+  /** A header as it came; payload as it is meant */
   readonly bytes: Buffer;
-  /** Pings and the like come between the frames of one message */
-  readonly isControl: boolean;
+  /** The payload of this frame is masked on the wire */
+  readonly isMasked: boolean;
+  /** The payload of this frame means what an extension makes of it */
+  readonly isExtended: boolean;
 }
 
 const MAX_HEADER_BYTES = 14;
 
 /** Follows the frames of one direction of one connection. */
-export class ClientFrames {
+export class WebSocketFrames {
   #header = Buffer.alloc(0);
   #mask: Buffer | undefined;
   #maskAt = 0;
   #left = 0;
-  #isControl = false;
+  #frame: Omit<FramePiece, 'bytes'> = { part: 'message', isMasked: false, isExtended: false };
 
-  /** Payload in the order of the wire; the chunk stays as it is. */
-  push(chunk: Buffer): readonly FramePayload[] {
-    const payloads: FramePayload[] = [];
+  /** Pieces in the order of the wire; the chunk stays as it is. */
+  push(chunk: Buffer): readonly FramePiece[] {
+    const pieces: FramePiece[] = [];
     let at = 0;
     while (at < chunk.length) {
       if (this.#left === 0) {
-        at += this.#takeHeader(chunk.subarray(at));
+        at += this.#takeHeader(chunk.subarray(at), pieces);
         continue;
       }
       const part = chunk.subarray(at, at + this.#left);
-      payloads.push({ bytes: this.#unmask(part), isControl: this.#isControl });
+      pieces.push({ ...this.#frame, bytes: this.#unmask(part) });
       at += part.length;
       this.#left -= part.length;
     }
-    return payloads;
+    return pieces;
   }
 
   /** Collects a header; gives how many bytes it took. */
-  #takeHeader(bytes: Buffer): number {
+  #takeHeader(bytes: Buffer, pieces: FramePiece[]): number {
     const before = this.#header.length;
     const candidate = Buffer.concat([this.#header, bytes.subarray(0, MAX_HEADER_BYTES - before)]);
     const size = headerSize(candidate);
@@ -45,17 +50,24 @@ export class ClientFrames {
       this.#header = candidate;
       return candidate.length - before;
     }
-    this.#readHeader(candidate.subarray(0, size));
+    const header = candidate.subarray(0, size);
+    this.#readHeader(header);
+    pieces.push({ ...this.#frame, part: 'header', bytes: header });
     this.#header = Buffer.alloc(0);
     return size - before;
   }
 
   #readHeader(header: Buffer): void {
-    const short = (header[1] ?? 0) & 0x7f;
+    const [first = 0, second = 0] = header;
+    const short = second & 0x7f;
     this.#left = short === 126 ? header.readUInt16BE(2) : short === 127 ? Number(header.readBigUInt64BE(2)) : short;
-    this.#mask = ((header[1] ?? 0) & 0x80) === 0 ? undefined : Buffer.from(header.subarray(-4));
+    this.#mask = (second & 0x80) === 0 ? undefined : Buffer.from(header.subarray(-4));
     this.#maskAt = 0;
-    this.#isControl = ((header[0] ?? 0) & 0x08) !== 0;
+    this.#frame = {
+      part: (first & 0x08) === 0 ? 'message' : 'control',
+      isMasked: this.#mask !== undefined,
+      isExtended: (first & 0x70) !== 0,
+    };
   }
 
   #unmask(part: Buffer): Buffer {
