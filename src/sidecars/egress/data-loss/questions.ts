@@ -38,7 +38,7 @@ export class Questions {
   /** Resolves with the answer. */
   ask(finding: Finding, { host, method }: Pick<Question, 'host' | 'method'>): Promise<boolean> {
     const key = JSON.stringify([host, finding.kind, finding.name]);
-    if ((this.#allowed.get(key) ?? 0) > Date.now()) return Promise.resolve(true);
+    if ((this.#allowed.get(key) ?? 0) > performance.now()) return Promise.resolve(true);
     if (this.#waiting.size >= MAX_QUESTIONS) return Promise.resolve(false);
     const id = randomBytes(3).toString('hex');
     return new Promise((resolve) => {
@@ -60,7 +60,7 @@ export class Questions {
   answer(id: string, isAllowed: boolean): boolean {
     const question = this.#waiting.get(id);
     if (question === undefined) return false;
-    if (isAllowed) this.#allowed.set(question.key, Date.now() + REMEMBER_MS);
+    if (isAllowed) this.#allowed.set(question.key, performance.now() + REMEMBER_MS);
     question.settle(isAllowed);
     return true;
   }

@@ -52,7 +52,7 @@ export class WatchedValues {
 
   /** Undefined where there is nothing to look for. */
   async current(): Promise<NeedleSet | undefined> {
-    if (Date.now() - this.#checkedAt > RECHECK_MS) {
+    if (performance.now() - this.#checkedAt > RECHECK_MS) {
       this.#loading ??= this.#load().finally(() => {
         this.#loading = undefined;
       });
@@ -67,7 +67,7 @@ export class WatchedValues {
       this.#set = needleSetOf(await this.#source.values());
       this.#stamp = stamp;
     }
-    this.#checkedAt = Date.now();
+    this.#checkedAt = performance.now();
   }
 }
 
