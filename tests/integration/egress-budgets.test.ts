@@ -39,6 +39,18 @@ describe('a budget of requests', () => {
     expect([await reason(url()), await reason(url()), await reason(url())]).toEqual(['served', 'served', 'budget-spent']);
   });
 
+  test('counts a request once, also where the policy changes while it is judged', async () => {
+    rig.watched = [{ kind: 'secret', name: 'bank', value: 'vault-value/0123456789' }];
+    const asking = (note: string) => [secureRoute(rig, { budget: { requests: 2 }, dataLoss: { secrets: 'ask' }, paths: ['/', note] })];
+    await rig.start(() => asking('/one'));
+    const first = reason(url(), '-H', 'x-note: vault-value/0123456789');
+    await expect.poll(() => rig.egress.questions.list().length).toBe(1);
+    rig.egress.setPolicy(rig.policy(asking('/two')));
+    rig.egress.questions.answer(rig.egress.questions.list()[0]?.id ?? '', true);
+    expect(await first).toBe('served');
+    expect([await reason(url()), await reason(url())]).toEqual(['served', 'budget-spent']);
+  });
+
   test('of a minute is a 429', async () => {
     await rig.start((r) => [secureRoute(r, { budget: { requestsPerMinute: 3 } })]);
     const statuses = [];

@@ -110,12 +110,19 @@ export async function planRequest(
   return { ...plan, ...watch, ...injected, headers: [host, ...injected.headers] };
 }
 
-/** Counts a request that would be sent, with the bytes of its head, unless the budget of its route is spent. */
-export function chargeRequest({ budgets }: ExchangeContext, planned: ForwardPlan): ForwardPlan | Denied {
-  const meter = budgets.meter(planned.route);
-  const head = planned.headers.reduce((sum, [name, value]) => sum + name.length + value.length, planned.requestTarget.length);
-  const refusal = budgets.admit(planned.route) ?? meter?.up(head);
-  if (refusal !== undefined) return refusal;
+/**
+ * Counts a request that would be sent, with the bytes of its head, unless the budget of its route is spent.
+ * @param paid names of the routes that have counted this request, so that one that is judged again is counted once
+ */
+export function chargeRequest({ budgets }: ExchangeContext, planned: ForwardPlan, paid: Set<string>): ForwardPlan | Denied {
+  const { route } = planned;
+  const meter = budgets.meter(route);
+  if (!paid.has(route.name)) {
+    const head = planned.headers.reduce((sum, [name, value]) => sum + name.length + value.length, planned.requestTarget.length);
+    const refusal = budgets.admit(route) ?? meter?.up(head);
+    if (refusal !== undefined) return refusal;
+    paid.add(route.name);
+  }
   return meter === undefined ? planned : { ...planned, meter };
 }
 

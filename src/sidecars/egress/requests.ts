@@ -137,11 +137,12 @@ export class Requests {
   /** Judges under the policy that still holds when the decision is recorded and everything is ready to send. */
   async #prepare(head: RequestHead, origin: RequestOrigin, body?: RequestBody): Promise<Prepared | Denied> {
     const { context, upstreams } = this.#parts;
+    const paid = new Set<string>();
     for (;;) {
       const policy = context.policy();
       const planned = await planRequest(context, head, origin, body);
       const transport = 'reason' in planned ? undefined : (planned.local ?? upstreams.transport(origin.target, planned.upstream));
-      const charged = 'reason' in planned ? planned : chargeRequest(context, planned);
+      const charged = 'reason' in planned ? planned : chargeRequest(context, planned, paid);
       const plan = await recordDecision(context, head, origin.target, charged);
       if ('reason' in plan) return plan;
       if (transport !== undefined && policy === context.policy()) return { plan, transport };
