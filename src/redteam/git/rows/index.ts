@@ -2,7 +2,8 @@
 import type { Row } from '../../row.ts';
 import { FILE_ROWS } from './files.ts';
 import { GATE_ROWS } from './gate.ts';
+import { OTHER_ROAD_ROWS } from './other-road.ts';
 import { PROGRAM_ROWS } from './programs.ts';
 import { REVIEW_ROWS } from './review.ts';
 
-export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...GATE_ROWS, ...REVIEW_ROWS, ...FILE_ROWS];
+export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...GATE_ROWS, ...REVIEW_ROWS, ...OTHER_ROAD_ROWS, ...FILE_ROWS];
