@@ -8,7 +8,7 @@ import tls from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run, runOrThrow } from '../../src/core/index.ts';
 import { verifyAuditLog } from '../../src/sidecars/egress/index.ts';
-import { LOOPBACK, NAME, Rig, secureRoute } from './egress-harness.ts';
+import { LOOPBACK, NAME, Rig, secureRoute, serverCertificate } from './egress-harness.ts';
 
 let rig: Rig;
 
@@ -374,6 +374,25 @@ describe('the connect guard', () => {
     expect(rig.seen).toHaveLength(1);
   });
 
+  test.each(['inspect', 'passthrough'] as const)('a name that has an IPv6 address alone is reached there (%s)', async (mode) => {
+    const { cert, key } = await serverCertificate(rig.upstreamCa, NAME);
+    const seen: (string | undefined)[] = [];
+    const server = rig.track(
+      http2.createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
+        seen.push(request.socket.remoteAddress);
+        response.end('six');
+      }),
+    );
+    server.listen({ port: 0, host: '::1', ipv6Only: true });
+    await once(server, 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    rig.addresses.set(NAME, ['::1']);
+    await rig.start((r) => [secureRoute(r, { mode, ports: [port], privateNetworks: ['::1/128'] })]);
+    if (mode === 'passthrough') await writeFile(path.join(rig.dir, 'ca.pem'), rig.upstreamCa.certificatePem);
+    expect(await rig.curl(`https://${NAME}:${port}/`)).toMatchObject({ status: 200, text: 'six' });
+    expect(seen).toEqual(['::1']);
+  });
+
   test('rebinding does not help: each connection dials the address that was checked', async () => {
     await rig.start((r) => [secureRoute(r)]);
     const answers = [['127.0.0.1'], ['169.254.169.254']];
@@ -489,6 +508,41 @@ describe('a passthrough route', () => {
       (await run(['openssl', 's_client', '-connect', door, ...args], { input: '', timeoutMs: 10_000 })).stdout.toString();
     expect(await handshake('-noservername')).toContain('BEGIN CERTIFICATE');
     expect(await handshake('-servername', 'other.example')).not.toContain('BEGIN CERTIFICATE');
+  });
+
+  /** Version line of SSH; first packet of the handshake of MySQL: three bytes of length, number, version 10, text. */
+  test.each<[string, Buffer, Buffer]>([
+    ['SSH', Buffer.from('SSH-2.0-server\r\n'), Buffer.from('SSH-2.0-client\r\n')],
+    ['a database', Buffer.from('110000000a382e302e333600', 'hex'), Buffer.from('0300000185a60300', 'hex')],
+  ])('joins %s by name and port, byte for byte, and on no other port', async (_what, greeting, reply) => {
+    const received: Buffer[] = [];
+    const server = rig.track(
+      net.createServer((socket) => {
+        socket.write(greeting);
+        socket.on('data', (chunk: Buffer) => {
+          received.push(chunk);
+          socket.end('taken');
+        });
+      }),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    await rig.start((r) => [secureRoute(r, { mode: 'passthrough', ports: [port] })]);
+    const socket = net.connect({ host: '127.0.0.1', port: await rig.door(NAME, port) });
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first).toEqual(greeting);
+    socket.write(reply);
+    expect(String((await once(socket, 'data'))[0])).toBe('taken');
+    expect(Buffer.concat(received)).toEqual(reply);
+    socket.destroy();
+    const other = net.connect({ host: '127.0.0.1', port: await rig.door(NAME, port === 22 ? 23 : 22) });
+    const answered: Buffer[] = [];
+    other.on('error', () => other.destroy()).on('data', (chunk: Buffer) => answered.push(chunk));
+    other.write(reply);
+    await new Promise((resolve) => other.once('close', resolve));
+    expect(Buffer.concat(answered).includes(greeting)).toBe(false);
+    expect(await rig.audit()).toContainEqual(expect.objectContaining({ decision: 'deny', host: NAME, port: 22 }));
   });
 
   test('joins a protocol in which the server greets first', async () => {
