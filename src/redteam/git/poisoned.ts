@@ -77,6 +77,11 @@ export class PoisonedRepository {
     await runOrThrow(['git', '-C', this.source, ...args], { env: this.#env(), timeoutMs: 20_000 });
   }
 
+  /** A script in the work tree; `$1`… are the words. */
+  async shell(script: string, ...words: readonly string[]): Promise<void> {
+    await runOrThrow(['sh', '-c', script, 'sh', ...words], { cwd: this.source, env: this.#env(), timeoutMs: CONTROL_TIMEOUT_MS });
+  }
+
   async commit(text: string, message: string): Promise<void> {
     await writeFile(path.join(this.source, 'a.txt'), text);
     await this.must(['add', '--all']);

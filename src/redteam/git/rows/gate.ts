@@ -71,6 +71,22 @@ const EMBEDDED: readonly Attempt[] = [
   ],
 ];
 
+/** Small on the wire, large or malformed where they are unpacked */
+const PACKS: readonly Attempt[] = [
+  [
+    'a message of 9 MB that compresses to nothing',
+    `git reset -q --hard "$(head -c 9000000 /dev/zero | tr '\\0' a | git commit-tree -p HEAD 'HEAD^{tree}')"`,
+    /./,
+  ],
+  ['a file of 200 MB of nothing', 'truncate -s 200000000 z; git add z; git commit -qm m', /./],
+  [
+    'a commit without an author',
+    `git commit -q --allow-empty -m m
+git update-ref HEAD "$(git cat-file commit HEAD | sed 's/^author .*/author nobody/' | git hash-object -t commit -w --stdin --literally)"`,
+    /missingEmail/,
+  ],
+];
+
 async function tryAll(
   trial: Parameters<Extract<Row['run'], (...args: never) => unknown>>[0],
   bottle: RedBottle,
@@ -133,6 +149,20 @@ export const GATE_ROWS: readonly Row[] = [
           /remote:/.test(said) && name !== 'the name of a file' && said.includes(value),
         );
       }
+    },
+  },
+  {
+    id: 'G12',
+    title: 'packs that are small on the wire, and large or malformed when they are unpacked',
+    claim: 'A push that is above a limit or malformed is refused with a reason, and the next push is served.',
+    attack: 'pushes a message and a file of highly compressed nothing, and a commit without an author',
+    defence: "limits on unpacked objects and files, git's own checks, and a jail around what unpacks",
+    control: 'a bare repository without them takes the same commits',
+    async run(trial, bench) {
+      const bottle = await work(bench);
+      await tryAll(trial, bottle, PACKS);
+      const after = await push(bottle, 'git update-ref HEAD origin/HEAD && git reset -q --hard && git commit -q --allow-empty -m after');
+      trial.attack('the gate serves no more', !after.taken, after.said);
     },
   },
   {

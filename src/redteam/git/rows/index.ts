@@ -5,5 +5,13 @@ import { GATE_ROWS } from './gate.ts';
 import { OTHER_ROAD_ROWS } from './other-road.ts';
 import { PROGRAM_ROWS } from './programs.ts';
 import { REVIEW_ROWS } from './review.ts';
+import { TRANSPORT_ROWS } from './transports.ts';
 
-export const GIT_ROWS: readonly Row[] = [...PROGRAM_ROWS, ...GATE_ROWS, ...REVIEW_ROWS, ...OTHER_ROAD_ROWS, ...FILE_ROWS];
+export const GIT_ROWS: readonly Row[] = [
+  ...PROGRAM_ROWS,
+  ...GATE_ROWS,
+  ...REVIEW_ROWS,
+  ...OTHER_ROAD_ROWS,
+  ...TRANSPORT_ROWS,
+  ...FILE_ROWS,
+];

@@ -4,23 +4,13 @@ import path from 'node:path';
 import type { RedBench } from '../../bench/index.ts';
 import type { Row } from '../../row.ts';
 import type { Trial } from '../../trial.ts';
-import { runHostCommands } from '../host-commands.ts';
+import { attackAll } from '../attack-all.ts';
 import { HOOK_NAMES, PLANTED_KEYS, type PlantedKey } from '../planted-keys.ts';
 import { PoisonedRepository } from '../poisoned.ts';
 
 const CLAIM = 'git on the host runs no program that a repository names, whoever wrote it there.';
 const DEFENCE = 'plumbing on bare repositories that terok wrote, with an environment that overrides every setting that names a program';
 const CONTROL = 'the commands that a person types run the planted programs';
-
-/** Every command of terok against everything that is planted, one observation for each command. */
-async function attackAll(trial: Trial, bench: RedBench, poisoned: PoisonedRepository, ignored: readonly string[] = []): Promise<void> {
-  await poisoned.touch();
-  await poisoned.takeMarks();
-  await runHostCommands(bench, poisoned.source, async ({ name, problem }) => {
-    const marks = (await poisoned.takeMarks()).filter((mark) => !ignored.includes(mark));
-    trial.attack(`terok ${name}`, marks.length > 0, marks.length > 0 ? marks : (problem ?? 'nothing ran'));
-  });
-}
 
 /** Runs the control of one key on a repository of its own; gives whether git ran the program. */
 async function firesAlone(bench: RedBench, planted: PlantedKey): Promise<boolean> {
