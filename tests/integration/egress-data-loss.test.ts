@@ -154,6 +154,37 @@ describe('the value of a stored secret', () => {
     }
   });
 
+  test('does not follow a body as a trailer, and the log says so', async () => {
+    rig.canary = CANARY;
+    let trailers: unknown;
+    rig.handler = (request, response) => {
+      trailers = request.trailers;
+      response.end('ok');
+    };
+    const ask = async (value: string): Promise<unknown> => {
+      trailers = undefined;
+      const client = await connect();
+      client.write(`POST / HTTP/1.1\r\nHost: ${NAME}:${rig.httpsPort}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+      client.write(`1\r\nx\r\n0\r\nx-sum: 1\r\nx-note: ${value}\r\n\r\n`);
+      await once(client, 'data');
+      client.destroy();
+      return trailers;
+    };
+    await start({ secrets: 'log' });
+    expect(await ask(SECRET)).toEqual({ 'x-sum': '1', 'x-note': SECRET });
+    rig.egress.setPolicy(rig.policy([route(rig, { detectors: 'block' })]));
+    for (const [value, found] of [
+      [SECRET, 'the value of the secret `bank`'],
+      [GITHUB_TOKEN, 'looks like a credential'],
+    ] as const) {
+      expect(await ask(value)).toEqual({ 'x-sum': '1' });
+      const denied = (await rig.audit()).filter(({ kind, decision }) => kind === 'data-loss' && decision === 'deny');
+      expect(denied.at(-1)).toMatchObject({ detail: expect.stringContaining(found) });
+    }
+    await ask(CANARY);
+    expect((await rig.curl(url(), '-D', '-')).text).toContain('x-terok-refused: canary-seen');
+  });
+
   test('is found as soon as it is stored', async () => {
     rig.watched = [];
     await start();

@@ -127,10 +127,7 @@ class Http1Exchange implements Flow {
       pumpBody(body, request, {
         onChunk: (chunk) => handler.onBodySent?.(chunk),
         onEnd: () => {
-          const fields = trailers?.() ?? [];
-          if (fields.length > 0 && request.chunkedEncoding)
-            request.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
-          request.end();
+          endWith(request, trailers).catch((error: unknown) => request.destroy(error instanceof Error ? error : new Error(String(error))));
         },
       });
     });
@@ -191,4 +188,10 @@ function framedHeaders({ method, headers, body, upgrade }: Outgoing): HeaderList
   const hasLength = headerValue(headers, 'content-length') !== undefined;
   if (body !== null) return hasLength ? headers : [...headers, ['transfer-encoding', 'chunked']];
   return hasLength || !NEEDS_LENGTH.has(method) ? headers : [...headers, ['content-length', '0']];
+}
+
+async function endWith(request: ClientRequest, trailers: Outgoing['trailers']): Promise<void> {
+  const fields = (await trailers?.()) ?? [];
+  if (fields.length > 0 && request.chunkedEncoding) request.addTrailers(fields.map(([name, value]): [string, string] => [name, value]));
+  request.end();
 }

@@ -74,7 +74,9 @@ export class Http2Exchange implements Flow {
   #send(stream: ClientHttp2Stream): void {
     const { body, trailers } = this.#outgoing;
     if (body === null) return;
-    stream.on('wantTrailers', () => stream.sendTrailers(fieldsOf(trailers?.() ?? [])));
+    stream.on('wantTrailers', () => {
+      sendTrailers(stream, trailers).catch((error: unknown) => stream.destroy(error instanceof Error ? error : new Error(String(error))));
+    });
     pumpBody(body, stream, { onChunk: (chunk) => this.#handler.onBodySent?.(chunk), onEnd: () => stream.end() });
   }
 
@@ -111,4 +113,9 @@ function fieldsOf(list: HeaderList): OutgoingHttpHeaders {
     fields[name] = known === undefined ? value : Array.isArray(known) ? [...known, value] : [known, value];
   }
   return fields;
+}
+
+async function sendTrailers(stream: ClientHttp2Stream, trailers: Outgoing['trailers']): Promise<void> {
+  const fields = fieldsOf((await trailers?.()) ?? []);
+  if (!stream.destroyed) stream.sendTrailers(fields);
 }

@@ -172,6 +172,6 @@ function watchedBody({ watch, encodings }: RecordedPlan, body: RequestBody): Rea
   return watch === undefined ? body.toSend() : watch.body(body.toSend(), encodings ?? []);
 }
 
-function watchedTrailers({ watch }: RecordedPlan, trailers: HeaderList): HeaderList {
-  return watch === undefined ? trailers : watch.trailers(trailers);
+async function watchedTrailers({ watch }: RecordedPlan, trailers: HeaderList): Promise<HeaderList> {
+  return watch === undefined || trailers.length === 0 ? trailers : await watch.trailers(trailers);
 }

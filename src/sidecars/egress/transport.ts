@@ -11,7 +11,7 @@ export interface Outgoing {
   readonly headers: HeaderList;
   readonly body: Readable | null;
   /** Asked for once the body has ended */
-  readonly trailers?: () => HeaderList;
+  readonly trailers?: () => Promise<HeaderList>;
   /** Asks for a WebSocket: the answer is `onRequestUpgrade` or an ordinary one */
   readonly upgrade?: 'websocket';
 }

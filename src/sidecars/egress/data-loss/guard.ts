@@ -80,6 +80,7 @@ export class DataLossGuard {
       masksSecrets: rule.secrets === 'redact',
       masksDetected: rule.detectors === 'redact',
       judge: (finding, canMask) => this.#judge(finding, request, canMask),
+      judgeTrailer: (finding) => this.#judgeTrailer(finding, request),
     });
   }
 
@@ -97,6 +98,13 @@ export class DataLossGuard {
       );
     if (action !== 'ask' || (await this.#parts.questions.ask(finding, { host: target.name, method }))) return;
     throw new StageRefusal(lossRefusal(finding, 'data-loss-refused', 'A person was asked and did not allow it in time.'));
+  }
+
+  #judgeTrailer(finding: Finding, { target, method, route }: OutgoingRequest): boolean {
+    const action = actionFor(finding, route, false) === 'log' ? 'log' : 'block';
+    this.#note(finding, action, { host: target.name, port: target.port, method, route: route.name });
+    if (finding.kind === 'canary') this.#trip(target.name);
+    return action === 'log';
   }
 
   #trip(host: string): void {

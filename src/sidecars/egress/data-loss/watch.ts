@@ -18,6 +18,8 @@ export interface WatchOptions extends Pick<SearchOptions, 'set' | 'detect'> {
   readonly masksDetected: boolean;
   /** Resolves where a find may go on, masked where that was asked for and `canMask`; rejects with a `StageRefusal` otherwise */
   readonly judge: (finding: Finding, canMask: boolean) => Promise<void>;
+  /** May a field after the body go on with a find in it? The body is gone, so nobody can be asked and nothing refused */
+  readonly judgeTrailer: (finding: Finding) => boolean;
 }
 
 /** Raw frames that wait for the end of what could be a secret; one byte of payload has up to 14 bytes of header. */
@@ -59,10 +61,23 @@ export class Watch {
     return through;
   }
 
-  /** The fields after a body, when it has gone already: those with a find in them are left out. */
-  trailers(trailers: HeaderList): HeaderList {
-    const matcher = this.#options.set?.matcher;
-    return trailers.filter(([name, value]) => (matcher?.firstIn(Buffer.from(`${name}\n${value}`)) ?? -1) === -1);
+  /** The fields after a body, when it has gone already: those that may not go on are left out. */
+  async trailers(trailers: HeaderList): Promise<HeaderList> {
+    const passed: (readonly [string, string])[] = [];
+    for (const field of trailers) if (await this.#mayFollow(field.join('\n'))) passed.push(field);
+    return passed;
+  }
+
+  async #mayFollow(field: string): Promise<boolean> {
+    let mayPass = true;
+    const { set, detect, judgeTrailer } = this.#options;
+    const judge = async (finding: Finding): Promise<void> => {
+      if (!judgeTrailer(finding)) mayPass = false;
+    };
+    const search = new ByteSearch({ set, detect, masksSecrets: false, masksDetected: false, judge });
+    await search.push(Buffer.from(field));
+    await search.end();
+    return mayPass;
   }
 
   /** For what a client sends on a WebSocket without compression: frames go on as they are, or the connection ends. */
