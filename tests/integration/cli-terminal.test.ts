@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -150,6 +150,9 @@ describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' 
   });
 
   it('what an agent prints cannot act on the terminal, and file names in a diff are shown as codes', async () => {
+    // names like this do not get into the gate unless the user lets them
+    mkdirSync(terok.paths.config, { recursive: true });
+    writeFileSync(path.join(terok.paths.config, 'config.yml'), 'git: { rules: { names: allow } }\n');
     const hostile = "printf 'before\\033]0;title\\007\\033[2J\\033[5A\\033[31mred\\n'; echo x > \"$(printf 'a\\033[2Jb')\"";
     await enter(`clear; terok run . --name bad -- sh -c '${hostile.replaceAll("'", "'\\''")}'`);
     const screen = await terminal.shows(/Task bad: ended/);
@@ -188,6 +191,9 @@ describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' 
     expect(followed).toMatchObject({ code: 0, stdout: 'working\n', stderr: expect.stringContaining('repaired: `gone`') });
     expect((await terok.run(['diff', 'gone'])).stdout).toContain('+precious');
     await terok.run(['rm', '--force', 'gone']);
-    expect((await leftovers(terok)).filter((each) => !each.includes('.git') && !each.includes('tmux'))).toEqual([]);
+    const left = async (): Promise<string[]> => (await leftovers(terok)).filter((each) => !each.includes('.git') && !each.includes('tmux'));
+    // Podman's service of a process that was killed ends when it has had nothing to do for ten seconds
+    await waitFor('the service of the killed runner to end', 20_000, async () => !(await left()).join().includes('system service'));
+    expect(await left()).toEqual([]);
   });
 });
