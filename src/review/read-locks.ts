@@ -5,8 +5,6 @@
 import { entriesOf, isRecord, type JsonRecord, parseRecord, textOf } from './json-value.ts';
 import type { LockedPackage } from './package-changes.ts';
 
-/** Hosts that packages come from when nothing else is said */
-const USUAL_HOSTS = new Set(['packages.example', 'packages2.example', 'api.github.com']);
 /** Version 1 of npm's format nests packages; deeper than any tree of an honest project */
 const MAX_DEPTH = 100;
 
@@ -35,16 +33,17 @@ function toLocked(name: string, entry: unknown): LockedPackage[] {
   if (!isRecord(entry)) return [];
   const notes = [
     entry['hasInstallScript'] === true ? 'runs an install script' : '',
-    unusualSource(entry['resolved']),
+    sourceOf(entry['resolved']),
     entry['link'] === true ? 'a link' : '',
   ];
   return [{ name, version: textOf(entry['version'] ?? 'without a version'), note: notes.filter((note) => note !== '').join(', ') }];
 }
 
-function unusualSource(resolved: unknown): string {
+/** Which registry is the right one is not for a lock file to say, so the host is always shown. */
+function sourceOf(resolved: unknown): string {
   if (typeof resolved !== 'string' || !URL.canParse(resolved)) return '';
-  const { protocol, hostname } = new URL(resolved);
-  return protocol === 'https:' && USUAL_HOSTS.has(hostname) ? '' : `from ${resolved}`;
+  const { protocol, host } = new URL(resolved);
+  return `from ${protocol === 'https:' ? host : resolved}`;
 }
 
 /** `yarn.lock`, both formats. */

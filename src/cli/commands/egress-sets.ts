@@ -12,8 +12,7 @@ export async function execute({ options }: CommandInput<'egress sets'>, { terok,
   for (const { name, title, routes, from, skipped } of sets) {
     output.print(`${output.paint('bold', name)}  ${escapeText(title)}`);
     for (const route of routes) output.print(`    ${escapeText(targetsOf(route))} (${escapeText(limitsOf(route))})`);
-    for (const { host, from: file } of from)
-      if (file !== 'default') output.print(`    ${escapeText(host)} is named by ${escapeText(file)}`);
+    for (const { host, from: file } of from) output.print(`    ${escapeText(host)} is named by ${escapeText(file)}`);
     for (const { address, from: file, why } of skipped)
       output.print(`    left out: ${escapeText(address)} of ${escapeText(file)}: ${escapeText(why)}`);
   }

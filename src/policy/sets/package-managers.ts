@@ -1,6 +1,6 @@
 /*
  * Scope: the registries that each package manager of this machine's user is set to. Out of scope: what a bottle installs from them, and
- * tokens, which stay where they are. Fail-safe direction: without a setting, the public registry alone.
+ * tokens, which stay where they are. Fail-safe direction: a registry that no setting names is not opened.
  */
 import path from 'node:path';
 import { readHostSources } from '../../images/index.ts';
@@ -21,11 +21,7 @@ export async function npmRegistries(host: HostFiles): Promise<Registries> {
   const variable = env.npm_config_registry ?? env.NPM_CONFIG_REGISTRY;
   const main: Address | undefined = variable !== undefined ? [variable, 'npm_config_registry'] : pick(named, 'registry');
   const scoped = named.filter(([key]) => key !== 'registry').map(([, value, from]): Address => [value, from]);
-  const open: readonly Address[] = [
-    ['https://packages.example', 'default'],
-    ['https://packages2.example', 'default'],
-  ];
-  return toRegistries([...(main === undefined ? open : [main]), ...scoped]);
+  return toRegistries([...(main === undefined ? [] : [main]), ...scoped], 'name one with `npm config set registry ADDRESS`');
 }
 
 /** `pip.conf` of the user and the machine, and the variables of pip and uv. */
@@ -50,14 +46,9 @@ export async function pythonIndexes(host: HostFiles): Promise<Registries> {
           .map((word): Address => [word, from]),
       );
   const variable = variables(env, ['PIP_INDEX_URL', 'UV_INDEX_URL', 'UV_DEFAULT_INDEX']);
-  const main = variable[0] ?? ofKey('index-url')[0] ?? (['https://index.example/simple', 'default'] as const);
+  const main = variable[0] ?? ofKey('index-url')[0];
   const extra = [...variables(env, ['PIP_EXTRA_INDEX_URL', 'UV_EXTRA_INDEX_URL']), ...ofKey('extra-index-url')];
-  const indexes = [main, ...extra];
-  // The public index keeps its files on a host of their own
-  const files2 = indexes.some(([address]) => /^https:\/\/pypi\.org(?:\/|$)/.test(address))
-    ? [['https://files.example', 'default'] as const]
-    : [];
-  return toRegistries([...indexes, ...files2]);
+  return toRegistries([...(main === undefined ? [] : [main]), ...extra], 'name one with `pip config set global.index-url ADDRESS`');
 }
 
 /** `config.toml` of cargo: replaced sources and registries. Its lines of the form `key = "value"` are all that matters here. */
@@ -69,8 +60,10 @@ export async function cargoRegistries(host: HostFiles): Promise<Registries> {
   const replaced = env.CARGO_SOURCE_CRATES_IO_REPLACE_WITH ?? valueOf('source.crates-io.replace-with')?.[1];
   const mirror = replaced === undefined ? undefined : (valueOf(`source.${replaced}.registry`) ?? valueOf(`registries.${replaced}.index`));
   const others = entries.filter(([key]) => /^registries\..+\.index$/.test(key)).map(([, value, from]): Address => [value, from]);
-  const open: readonly Address[] = ['index.crates.example', 'static.crates.example', 'crates.io'].map((name) => [`https://${name}`, 'default']);
-  return toRegistries([...(mirror === undefined ? (replaced === undefined ? open : []) : [[mirror[1], mirror[2]] as const]), ...others]);
+  return toRegistries(
+    [...(mirror === undefined ? [] : [[mirror[1], mirror[2]] as const]), ...others],
+    'replace the source `crates-io`, or add one to `registries`, in `~/.cargo/config.toml`',
+  );
 }
 
 /** `GOPROXY` and `GOSUMDB`, as variables or as `go env -w` keeps them. */
@@ -78,22 +71,24 @@ export async function goProxies(host: HostFiles): Promise<Registries> {
   const { env } = host;
   const file = env.GOENV ?? path.join(env.XDG_CONFIG_HOME ?? path.join(host.home, '.config'), 'go/env');
   const entries = file === 'off' ? [] : await keyValuesOf([file], host);
-  const setting = (name: string, fallback: string): Address =>
-    env[name] !== undefined && env[name] !== '' ? [env[name], name] : (pick(entries, name) ?? [fallback, 'default']);
-  const [proxies, from] = setting('GOPROXY', 'https://proxy.example,direct');
-  const [sums, sumsFrom] = setting('GOSUMDB', 'sum.example');
+  const setting = (name: string): Address =>
+    env[name] !== undefined && env[name] !== '' ? [env[name], name] : (pick(entries, name) ?? ['off', 'nothing']);
+  const [proxies, from] = setting('GOPROXY');
+  const [sums, sumsFrom] = setting('GOSUMDB');
   const words = proxies.split(/[,|]/).map((word) => word.trim());
-  const sum = sums.split(/\s+/)[1] ?? `https://${(sums.split(/[\s+]/)[0] ?? '').replace('sum.example', 'sum.example')}`;
-  return toRegistries([
-    ...words.filter((word) => word !== '' && word !== 'direct' && word !== 'off').map((word): Address => [word, from]),
-    ...(sums === 'off' ? [] : [[sum, sumsFrom] as const]),
-  ]);
+  const sum = sums.split(/\s+/)[1] ?? `https://${sums.split(/[\s+]/)[0] ?? ''}`;
+  return toRegistries(
+    [
+      ...words.filter((word) => word !== '' && word !== 'direct' && word !== 'off').map((word): Address => [word, from]),
+      ...(sums === 'off' ? [] : [[sum, sumsFrom] as const]),
+    ],
+    'name them with `go env -w GOPROXY=ADDRESS GOSUMDB=NAME`',
+  );
 }
 
 /** `settings.xml` of Maven: mirrors, and repositories of profiles. */
 export async function mavenRepositories(host: HostFiles): Promise<Registries> {
   const addresses: Address[] = [];
-  let replacesCentral = false;
   for (const file of [path.join(host.home, '.m2/settings.xml'), path.join(host.etc, 'maven/settings.xml')]) {
     const text = ((await readHostFile(file)) ?? '').replaceAll(/<!--[\s\S]*?-->/g, '');
     for (const [, body = ''] of text.matchAll(
@@ -104,25 +99,18 @@ export async function mavenRepositories(host: HostFiles): Promise<Registries> {
       const url = /<url>\s*([^<\s]+)\s*<\/url>/.exec(body)?.[1];
       if (url !== undefined)
         addresses.push([expand(url.replaceAll('&amp;', '&').replaceAll('${env.', '${'), host.env), shortName(file, host)]);
-      const of =
-        /<mirrorOf>([^<]*)<\/mirrorOf>/
-          .exec(body)?.[1]
-          ?.split(',')
-          .map((word) => word.trim()) ?? [];
-      replacesCentral ||= of.some((word) => ['*', 'external:*', 'central'].includes(word)) && !of.includes('!central');
     }
   }
-  return toRegistries([...(replacesCentral ? [] : [['https://maven.example', 'default'] as const]), ...addresses]);
+  return toRegistries(addresses, 'name one as a mirror in `~/.m2/settings.xml`');
 }
 
 /** Where apt of this machine gets its packages. */
 export async function debianMirrors(host: HostFiles): Promise<Registries> {
   const sources = (await readHostSources(host.etc)).filter(({ uri }) => /^https?:/.test(uri));
-  if (sources.length > 0) return toRegistries(sources.map(({ uri }) => [uri, '/etc/apt'] as const));
-  return toRegistries([
-    ['http://deb.example', 'default'],
-    ['http://security.example', 'default'],
-  ]);
+  return toRegistries(
+    sources.map(({ uri }) => [uri, '/etc/apt'] as const),
+    'name one in `/etc/apt/sources.list.d`',
+  );
 }
 
 async function keyValuesOf(files: readonly string[], host: HostFiles): Promise<readonly (readonly [string, string, string])[]> {

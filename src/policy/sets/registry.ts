@@ -4,7 +4,7 @@ import { HOST_NAME_RULES, parseHostName } from '../../core/index.ts';
 export interface Registry {
   readonly host: string;
   readonly port: number;
-  /** Where the host says so, for example `~/.npmrc`, or `default` */
+  /** Where the host says so, for example `~/.npmrc` */
   readonly from: string;
 }
 
@@ -23,8 +23,10 @@ export interface Registries {
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
-/** Reads addresses, each with its origin, as a registry once. */
-export function toRegistries(addresses: readonly (readonly [address: string, from: string])[]): Registries {
+/** Reads addresses, each with its origin, as a registry once; where there is none, `advice` says how to name one. */
+export function toRegistries(addresses: readonly (readonly [address: string, from: string])[], advice: string): Registries {
+  if (addresses.length === 0)
+    return { found: [], skipped: [{ address: 'the registry', from: 'this machine', why: `no setting names it; ${advice}` }] };
   const found = new Map<string, Registry>();
   const skipped: Skipped[] = [];
   for (const [address, from] of addresses) {

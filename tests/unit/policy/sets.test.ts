@@ -24,20 +24,22 @@ const expand = async (name: EgressSetName, env: NodeJS.ProcessEnv = {}): Promise
 const servers = async (name: EgressSetName, env: NodeJS.ProcessEnv = {}): Promise<string[]> =>
   (await expand(name, env)).registries.map(({ host, port, from }) => `${host}:${port} ${from}`);
 
-describe('without any configuration, a set is the public registry', () => {
-  test.each<[EgressSetName, string[]]>([
-    ['npm', ['packages.example:443 default', 'packages2.example:443 default']],
-    ['pypi', ['index.example:443 default', 'files.example:443 default']],
-    ['crates', ['index.crates.example:443 default', 'static.crates.example:443 default', 'crates.io:443 default']],
-    ['go', ['proxy.example:443 default', 'sum.example:443 default']],
-    ['maven', ['maven.example:443 default']],
-    ['debian', ['deb.example:80 default', 'security.example:80 default']],
-  ])('%s', async (name, expected) => {
-    expect(await servers(name)).toEqual(expected);
+describe('where no setting names a registry, a set opens none and says how to name one', () => {
+  test.each<[EgressSetName, RegExp]>([
+    ['npm', /npm config set registry/],
+    ['pypi', /pip config set global\.index-url/],
+    ['crates', /config\.toml/],
+    ['go', /go env -w GOPROXY/],
+    ['maven', /settings\.xml/],
+    ['debian', /sources\.list\.d/],
+  ])('%s', async (name, advice) => {
+    const { routes, registries, skipped } = await expand(name);
+    expect({ routes, registries }).toEqual({ routes: [], registries: [] });
+    expect(skipped).toEqual([{ address: 'the registry', from: 'this machine', why: expect.stringMatching(advice) }]);
   });
 });
 
-describe('the mirrors of this machine take the place of the public registry', () => {
+describe('a set is the registries that this machine is set to', () => {
   test('npm: registry, registries of scopes, and a token that is no part of it', async () => {
     put(
       'home/.npmrc',
@@ -95,12 +97,12 @@ describe('the mirrors of this machine take the place of the public registry', ()
     expect(await servers('maven')).toEqual(['maven.company.example:443 ~/.m2/settings.xml']);
   });
 
-  test('maven: a mirror that only blocks, or that is of something else, leaves the public one', async () => {
+  test('maven: a mirror that only blocks is none', async () => {
     const mirror = (of: string, more = '') => `<mirror><mirrorOf>${of}</mirrorOf><url>http://0.0.0.0/</url>${more}</mirror>`;
     put('etc/maven/settings.xml', `<settings><mirrors>${mirror('external:http:*', '<blocked>true</blocked>')}</mirrors></settings>`);
-    expect(await servers('maven')).toEqual(['maven.example:443 default']);
+    expect(await servers('maven')).toEqual([]);
     put('home/.m2/settings.xml', '<mirror><mirrorOf>*,!central</mirrorOf><url>https://rest.example/</url></mirror>');
-    expect(await servers('maven')).toEqual(['maven.example:443 default', 'rest.example:443 ~/.m2/settings.xml']);
+    expect(await servers('maven')).toEqual(['rest.example:443 ~/.m2/settings.xml']);
   });
 
   test('apt: the sources of the machine', async () => {
@@ -127,24 +129,28 @@ describe('what no route can stand for', () => {
 
   test('a file that is a pipe or too large counts as absent', async () => {
     put('home/.npmrc', `registry=https://npm.company.example/\n${'#'.repeat(300_000)}`);
-    expect(await servers('npm')).toEqual(['packages.example:443 default', 'packages2.example:443 default']);
+    expect(await servers('npm')).toEqual([]);
   });
 });
 
 describe('the routes of a set', () => {
   test.each(EGRESS_SET_NAMES.map((name) => [name]))('%s is accepted as configuration', async (name) => {
-    const { routes } = await expand(name);
+    const named = 'https://packages.example/';
+    put('etc/apt/sources.list', 'deb http://mirror.example/debian bookworm main\n');
+    put('home/.cargo/config.toml', '[registries.tools]\nindex = "sparse+https://tools.example/"\n');
+    put('home/.m2/settings.xml', `<mirror><mirrorOf>*</mirrorOf><url>${named}</url></mirror>`);
+    const { routes } = await expand(name, { npm_config_registry: named, PIP_INDEX_URL: named, GOPROXY: named });
     expect(routes.length).toBeGreaterThan(0);
     expect(() => parseConfig(JSON.stringify({ egress: { routes } }), 'x', settingsSchema)).not.toThrow();
   });
 
   test('packages can be read, not published', async () => {
-    const { routes } = await expand('npm');
+    const { routes } = await expand('npm', { npm_config_registry: 'https://npm.company.example/' });
     const policy = {
       version: 1 as const,
       routes: routes.map(({ name, hosts, ports, mode, methods = [] }) => ({ name, hosts, ports, mode, methods })),
     };
-    const ask = (method: string) => decide(policy, { name: 'packages.example', port: 443, method, target: '/x' }).allow;
+    const ask = (method: string) => decide(policy, { name: 'npm.company.example', port: 443, method, target: '/x' }).allow;
     expect({ get: ask('GET'), put: ask('PUT'), post: ask('POST') }).toEqual({ get: true, put: false, post: false });
   });
 
@@ -171,7 +177,7 @@ describe('the routes of a set', () => {
 
   test('a private network for a company mirror is taken over', async () => {
     const wish = { name: 'npm' as const, privateNetworks: ['10.0.0.0/8'] };
-    const { routes } = await expandSet(wish, { home: root, etc: root, env: {} });
+    const { routes } = await expandSet(wish, { home: root, etc: root, env: { npm_config_registry: 'https://npm.company.example/' } });
     expect(routes[0]?.privateNetworks).toEqual(['10.0.0.0/8']);
   });
 

@@ -43,7 +43,7 @@ describe('the trust surface of a change', () => {
     ]);
   });
 
-  test('names packages that a lock file adds, their install scripts and unusual addresses', async () => {
+  test('names packages that a lock file adds, their install scripts and where they come from', async () => {
     const entry = (version: string, more: object = {}): object => ({ version, resolved: 'https://packages.example/x.tgz', ...more });
     const before = JSON.stringify({ lockfileVersion: 3, packages: { '': {}, 'node_modules/a': entry('1.0.0') } });
     const after = JSON.stringify({
@@ -57,9 +57,9 @@ describe('the trust surface of a change', () => {
     });
     const { findings } = await surfaceOf({ 'package-lock.json': { before, after } });
     expect(findings[0]?.details).toEqual([
-      '+ @s/b 2.0.0 (runs an install script)',
+      '+ @s/b 2.0.0 (runs an install script, from packages.example)',
       '+ c 3.0.0 (from http://evil.test/c.tgz)',
-      '~ a 1.0.0 → 1.0.1',
+      '~ a 1.0.0 → 1.0.1 (from packages.example)',
     ]);
   });
 
