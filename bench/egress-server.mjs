@@ -142,6 +142,8 @@ async function startRelay(config) {
       })
       .catch(() => response.destroy());
   });
+  // head and body are two writes; without this the second one waits for the client's acknowledgement
+  server.on('connection', (socket) => socket.setNoDelay(true));
   serve(server);
 }
 
