@@ -2,7 +2,7 @@
 export interface LockedPackage {
   readonly name: string;
   readonly version: string;
-  /** What a person should know: an install script, an unusual address */
+  /** What a person should know: an install script, where it comes from */
   readonly note?: string;
 }
 

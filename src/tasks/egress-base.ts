@@ -49,6 +49,6 @@ function originOf(name: string, { global }: EgressBaseInputs['config']): string 
 }
 
 function setOrigin({ name, registries }: ExpandedSet): string {
-  const files = [...new Set(registries.map(({ from }) => from).filter((from) => from !== 'default'))];
+  const files = [...new Set(registries.map(({ from }) => from))];
   return files.length === 0 ? `set ${name}` : `set ${name} (${files.join(', ')})`;
 }

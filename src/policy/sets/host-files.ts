@@ -1,7 +1,7 @@
 /*
  * Scope: reading the configuration that package managers of this machine's user have. Out of scope: running them, and any file below a
  * project, which a stranger may have written. Fail-safe direction: a file that is too large or is none counts as absent, so that a set
- * falls back to the public registry and opens nothing else.
+ * opens nothing because of it.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
