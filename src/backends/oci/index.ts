@@ -13,14 +13,12 @@ export {
   type ImageDescription,
   LABELS,
   parseContainer,
-  parseContainerList,
   parsePodmanJson,
   toStatus,
 } from './inspect.ts';
-export { launchBottle } from './launch.ts';
 export type { Machine } from './machine.ts';
+export { OciBackend, openOnce } from './oci-backend.ts';
 export { type OciConfig, ociConfigSchema } from './oci-config.ts';
-export { type BottleContext, openExistingBottle } from './open-bottle.ts';
 export { createPodmanHost, examinePodmanHost, type HostExamination, type PodmanHost, type PodmanHostOptions } from './podman-host.ts';
 export { compareVersions, PODMAN_FLOOR, processLimitThatWorks, REMOVE_ATTEMPTS, RESIZE_OK_STATUS } from './quirks.ts';
 export { removeLabelled } from './remove.ts';
