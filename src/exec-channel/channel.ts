@@ -19,6 +19,8 @@ export interface ChannelOptions {
   /** Unix socket that gives each client one connection to the bottle's SSH server */
   readonly execSocket: string;
   readonly identity: ChannelIdentity;
+  /** A bottle that says nothing for so long, when asked, counts as lost; two minutes by default */
+  readonly silenceMs?: number;
   /** Closes the channel */
   readonly signal?: AbortSignal;
 }
@@ -39,8 +41,8 @@ export interface Channel {
 }
 
 /** Gives a channel without connecting; see `Channel`. */
-export function openChannel({ execSocket, identity, signal }: ChannelOptions): Channel {
-  return openChannelOver((user) => new Connection({ execSocket, identity, user }), signal);
+export function openChannel({ signal, ...options }: ChannelOptions): Channel {
+  return openChannelOver((user) => new Connection({ ...options, user }), signal);
 }
 
 /** As `openChannel`, over another way to run shell programs as a user. */

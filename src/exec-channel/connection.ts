@@ -13,6 +13,8 @@ export interface ConnectionOptions {
   readonly execSocket: string;
   readonly identity: ChannelIdentity;
   readonly user: BottleUser;
+  /** A server that says nothing for so long, when asked, counts as lost */
+  readonly silenceMs?: number;
 }
 
 export interface RunRequest {
@@ -22,6 +24,9 @@ export interface RunRequest {
 
 /** From the first byte to a session: generous, because a microVM may still be booting. */
 const READY_TIMEOUT_MS = patient(30_000);
+/** A kernel that stopped, or a server that its own users stopped, keeps its connections open for ever. */
+const SILENCE_MS = patient(120_000);
+const QUESTIONS = 4;
 const MAX_ATTEMPTS = 6;
 const RETRY_MS = 50;
 /** Programs in pieces: more than this is more than Linux takes at once */
@@ -142,7 +147,8 @@ export class Connection {
         },
         algorithms: { kex: ['curve25519-sha256'], cipher: ['aes128-gcm@openssh.com'], serverHostKey: ['ssh-ed25519'], compress: ['none'] },
         readyTimeout: READY_TIMEOUT_MS,
-        keepaliveInterval: 0,
+        keepaliveInterval: Math.ceil((this.#options.silenceMs ?? SILENCE_MS) / QUESTIONS),
+        keepaliveCountMax: QUESTIONS - 1,
       });
     });
   }
