@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { isTerokError, resolvePaths, TerokError } from '../../src/core/index.ts';
+import { waitUntil } from '../conformance/support/in-bottle.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { makeTestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, type TestHost, withBottle } from './podman-fixture/test-bottle.ts';
@@ -252,6 +254,19 @@ describeUnless('reason' in found ? found.reason : undefined, 'the life of a root
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
+  });
+
+  it('says at once that it does not run, where it ended under a command', async () => {
+    await withBottle(host, async (bottle, plan) => {
+      const work = await bottle.spawn(['sh', '-c', 'echo started; exec sleep 600']);
+      await once(work.stdout, 'data');
+      const pid = await host.podman.call('find it', ['container', 'inspect', '--format', '{{.State.Pid}}', plan.runtimeName]);
+      process.kill(Number(pid), 'SIGKILL');
+      expect(await work.exited).toMatchObject({ kind: 'lost' });
+      // Podman's monitor takes a moment to write the end down
+      await waitUntil(async () => (await bottle.status()) === 'stopped', 10_000, 'the bottle is stopped');
+      expect((await failureOf(bottle.exec(['true']))).code).toBe('WRONG_STATE');
+    });
   });
 
   it('gives the log of the first process, bounded', async () => {

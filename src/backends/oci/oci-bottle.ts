@@ -158,11 +158,15 @@ export class OciBottle implements Bottle {
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {
-    return this.#reach((way) => way.exec(argv, this.#withEnv(options)));
+    const result = await this.#reach((way) => way.exec(argv, this.#withEnv(options)));
+    if (result.status.kind === 'lost') this.#lookAgain();
+    return result;
   }
 
   async spawn(argv: readonly string[], options: ExecOptions = {}): Promise<BottleProcess> {
-    return this.#reach((way) => way.spawn(argv, this.#withEnv(options)));
+    const child = await this.#reach((way) => way.spawn(argv, this.#withEnv(options)));
+    void child.exited.then(({ kind }) => kind === 'lost' && this.#lookAgain());
+    return child;
   }
 
   async copyIn(source: string, target: string, options: CopyInOptions = {}): Promise<CopyReport> {
@@ -192,8 +196,7 @@ export class OciBottle implements Bottle {
     const running = this.#running;
     const done = work(way);
     done.catch((error: unknown) => {
-      // the next call looks again
-      if (isTerokError(error) && (error.code === 'CHANNEL_LOST' || error.code === 'TIMEOUT')) this.#running = undefined;
+      if (isTerokError(error) && (error.code === 'CHANNEL_LOST' || error.code === 'TIMEOUT')) this.#lookAgain();
     });
     if (running.known) return done;
     const refused = running.lookup.then(
@@ -208,6 +211,11 @@ export class OciBottle implements Bottle {
       },
     );
     return Promise.race([done, refused]);
+  }
+
+  /** After a loss the next call asks first whether the bottle runs at all. */
+  #lookAgain(): void {
+    this.#running = undefined;
   }
 
   async #assertRunning(): Promise<void> {
