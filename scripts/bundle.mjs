@@ -20,6 +20,15 @@ const readBuiltinsLazily = {
   },
 };
 
+/** zod makes a program of each schema at its first use, which pays after hundreds of values: a command checks a few with each. */
+const interpretSchemas = {
+  name: 'interpret-schemas',
+  transform: {
+    filter: { id: /\/zod\/v4\/core\/core\.js$/ },
+    handler: (code) => ({ code: `${code}\nglobalConfig.jitless = true;`, map: null }),
+  },
+};
+
 await build({
   cwd: ROOT,
   input: {
@@ -38,7 +47,7 @@ await build({
   platform: 'node',
   // CommonJS packages ask for it
   transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
-  plugins: [readBuiltinsLazily],
+  plugins: [readBuiltinsLazily, interpretSchemas],
   // a module of terok does nothing when it is imported: what a program does not use of it is left out
   treeshake: { moduleSideEffects: [{ test: /\/src\//, sideEffects: false }] },
   // large and seldom used, or native code that is tried and may be missing: taken from node_modules
