@@ -87,11 +87,12 @@ async function runCommand(
   );
 }
 
-/** What a task has committed; nothing where its branch is gone. */
+/** What a task has committed; nothing where its branch is gone. Git is not asked about a branch that is where it began. */
 export async function readChanges(
-  task: Pick<TaskRecord, 'gate' | 'slug'>,
+  task: Pick<TaskRecord, 'gate' | 'slug' | 'base'>,
 ): Promise<{ readonly commits: readonly CommitSummary[]; readonly files: readonly ChangedFile[] }> {
   if (task.gate === undefined) return { commits: [], files: [] };
+  if (task.base !== undefined && (await looseTip(task.gate, task.slug)) === task.base.commit) return { commits: [], files: [] };
   try {
     const { commits, files } = await taskChanges(task.gate, task.slug);
     return { commits, files };

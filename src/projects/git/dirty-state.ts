@@ -24,6 +24,8 @@ interface IndexEntry {
 /** A larger file with another time counts as changed without being read. */
 const MAX_HASHED_BYTES = 64 * 1024 * 1024;
 const SKIP_WORKTREE = 0x4000_0000;
+/** The tag `?` */
+const UNTRACKED = 63;
 
 export async function readDirtyState(source: string, format: ObjectFormat): Promise<DirtyState> {
   const staged = splitNul(
@@ -31,20 +33,29 @@ export async function readDirtyState(source: string, format: ObjectFormat): Prom
       .stdout,
   );
   const changed = new Set(staged.filter((_part, index) => index % 2 === 1).map((path) => path.toString('latin1')));
-  const entries = parseIndex((await git(source, ['ls-files', '--stage', '--debug', '-z'])).stdout);
+  const listing = ['ls-files', '-t', '--cached', '--others', '--exclude-standard', '--stage', '--debug', '-z'];
+  const { entries, untracked } = parseListing((await git(source, listing)).stdout);
   for (const entry of entries) if (await differs(source, entry, format)) changed.add(entry.path.toString('latin1'));
-  const untracked = splitNul((await git(source, ['ls-files', '--others', '--exclude-standard', '-z'])).stdout);
-  return { changed: changed.size, untracked: untracked.length };
+  return { changed: changed.size, untracked };
 }
 
-/** Each entry is `<mode> <id> <stage>\t<path>` NUL, then lines with what the index remembers of the file. */
-export function parseIndex(output: Buffer): IndexEntry[] {
+/**
+ * An untracked file is `? <path>` NUL; an entry of the index is `<tag> <mode> <id> <stage>\t<path>` NUL, then lines with what the
+ * index remembers of the file.
+ */
+function parseListing(output: Buffer): { readonly entries: IndexEntry[]; readonly untracked: number } {
   const entries: IndexEntry[] = [];
+  let untracked = 0;
   for (let start = 0; start < output.length; ) {
     const end = output.indexOf(0, start);
     if (end === -1) break;
+    if (output[start] === UNTRACKED) {
+      untracked += 1;
+      start = end + 1;
+      continue;
+    }
     const tab = output.indexOf(9, start);
-    const [mode = '', id = ''] = output.subarray(start, tab).toString('latin1').split(' ');
+    const [, mode = '', id = ''] = output.subarray(start, tab).toString('latin1').split(' ');
     const debugEnd = endOfDebug(output, end + 1);
     const debug = output.subarray(end + 1, debugEnd).toString('latin1');
     const flags = Number.parseInt(/flags: ([0-9a-f]+)/.exec(debug)?.[1] ?? '0', 16);
@@ -59,7 +70,7 @@ export function parseIndex(output: Buffer): IndexEntry[] {
     }
     start = debugEnd;
   }
-  return entries;
+  return { entries, untracked };
 }
 
 /** Five lines: ctime, mtime, dev, uid, size. */
