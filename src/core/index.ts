@@ -85,4 +85,5 @@ export { settleAll } from './settle-all.ts';
 export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { splitNul } from './split-nul.ts';
 export { createSshKey, type SshKey } from './ssh-key.ts';
+export { removeStaleGitLocks } from './stale-git-locks.ts';
 export { readStateFile, writePrivateFile, writeStateFile } from './state-file.ts';

@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { z } from 'zod';
-import { isTerokError, readStateFile, settleAll, TerokError, withLock, writeStateFile } from '../../core/index.ts';
+import { isTerokError, readStateFile, removeStaleGitLocks, settleAll, TerokError, withLock, writeStateFile } from '../../core/index.ts';
 import type { Upstream } from '../../upstream/index.ts';
 import { storeOf, taskRepository } from './gate.ts';
 import { git, gitText } from './git.ts';
@@ -52,6 +52,7 @@ export async function readSync(gate: string): Promise<SyncState | undefined> {
 
 export async function syncUpstream(gate: string, upstream: Upstream, now: Date = new Date()): Promise<SyncReport> {
   const store = storeOf(gate);
+  await removeStaleGitLocks(store);
   const { branches, head } = await upstream.branches(store);
   const [known, snapshots] = await settleAll([refsBelow(store, HEADS), refsBelow(store, SNAPSHOT)]);
   const changed = [...branches].filter(([name, id]) => snapshots.get(name) !== id || known.get(name) !== id).map(([name]) => name);
@@ -155,8 +156,12 @@ async function tryUpdate(store: string, steps: readonly Step[]): Promise<boolean
     await updateRefs(store, lines);
     return true;
   } catch (error) {
-    if (isTerokError(error) && error.code === 'GIT_FAILED') return false;
-    throw error;
+    if (!isTerokError(error) || error.code !== 'GIT_FAILED') throw error;
+    if (!/\.lock': File exists|Another git process/.test(String(error.context['stderr']))) return false;
+    throw new TerokError('WRONG_STATE', 'A git that works on the same branches, or one that was killed, holds a lock in the gate.', {
+      hint: 'Run `terok git sync` again in a minute: a lock that is older is removed.',
+      cause: error,
+    });
   }
 }
 
@@ -164,6 +169,7 @@ async function tryUpdate(store: string, steps: readonly Step[]): Promise<boolean
 async function showToTasks(gate: string, branches: ReadonlyMap<string, string>): Promise<void> {
   for (const slug of await taskSlugs(gate)) {
     const repository = taskRepository(gate, slug);
+    await removeStaleGitLocks(repository);
     const seen = await refsBelow(repository, HEADS);
     for (const [name, from] of seen) {
       const to = branches.get(name);

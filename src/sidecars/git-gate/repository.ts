@@ -6,10 +6,9 @@ import { lstat, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, TerokError } from '../../core/errors.ts';
 import { BARE_REPOSITORY_CONFIG } from '../../core/host-git.ts';
+import { removeStaleGitLocks } from '../../core/stale-git-locks.ts';
 import { LIMITS } from './limits.ts';
 
-/** git holds a lock on a ref for milliseconds; one of this age in `ms` belongs to a process that was killed. */
-const STALE_LOCK_MS = 60_000;
 /** Longer than any push may take, in `ms` */
 const STALE_QUARANTINE_MS = LIMITS.requestMs + 60_000;
 
@@ -30,12 +29,7 @@ export async function assertOwnConfig(repository: string): Promise<void> {
 
 /** Removes locks, quarantine directories and files of scans that a killed process left. */
 export async function sweepRepository(repository: string, now: number = Date.now()): Promise<void> {
-  const locks = [
-    ...(await findLocks(path.join(repository, 'refs'))),
-    path.join(repository, 'packed-refs.lock'),
-    path.join(repository, 'HEAD.lock'),
-  ];
-  for (const lock of locks) await removeOlder(lock, now - STALE_LOCK_MS);
+  await removeStaleGitLocks(repository, now);
   await removeOlderIn(path.join(repository, 'objects'), ['tmp_objdir-', 'incoming-'], now);
   await removeOlderIn(path.join(repository, 'terok'), ['scan-', 'summary-'], now);
 }
@@ -52,11 +46,6 @@ export async function measureRepository(repository: string): Promise<RepositoryR
   const names = ((await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? []).filter((name) => name.endsWith('.pack'));
   const sizes = await Promise.all(names.map(async (name) => (await ignoreCodes(['ENOENT'], () => lstat(path.join(dir, name))))?.size ?? 0));
   return { bytes: sizes.reduce((sum, size) => sum + size, 0), packs: names.length };
-}
-
-async function findLocks(dir: string): Promise<string[]> {
-  const entries = (await ignoreCodes(['ENOENT'], () => readdir(dir, { withFileTypes: true, recursive: true }))) ?? [];
-  return entries.filter((entry) => entry.isFile() && entry.name.endsWith('.lock')).map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 async function removeOlder(file: string, before: number): Promise<void> {

@@ -1,0 +1,193 @@
+/** terok is killed at each call of git that a sync or a forward makes: by a `git` on its search path that ends its caller. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { resolvePaths, type TerokPaths } from '../../src/core/index.ts';
+import { storeOf, taskRepository } from '../../src/projects/git/gate.ts';
+import { ensureGate, importSource } from '../../src/projects/git/index.ts';
+import { identifyProject } from '../../src/projects/index.ts';
+import { createTerok } from '../../src/tasks/index.ts';
+import { writeTask } from '../../src/tasks/task-record.ts';
+import { Secret, Vault } from '../../src/vault/index.ts';
+import { Forge } from '../support/forge.ts';
+import { GitLab, gitIn, mustGit } from './git-harness.ts';
+
+const FORWARDER = fileURLToPath(new URL('../../src/tasks/forward-main.ts', import.meta.url));
+const CLI = fileURLToPath(new URL('../../bin/terok.mjs', import.meta.url));
+/** More calls of git than either makes */
+const MOST_CALLS = 40;
+
+interface Bench extends AsyncDisposable {
+  readonly lab: GitLab;
+  readonly forge: Forge;
+  readonly paths: TerokPaths;
+  readonly env: NodeJS.ProcessEnv;
+  readonly source: string;
+  readonly gate: string;
+}
+
+/** A project of the class `online` with a task whose gate forwards nothing by itself. */
+async function openBench(): Promise<Bench> {
+  const lab = await GitLab.create();
+  const forge = await Forge.start();
+  await forge.createRepository('team/shop');
+  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, HOME: lab.root };
+  for (const name of ['CONFIG', 'DATA', 'STATE', 'CACHE', 'RUNTIME']) env[`TEROK_${name}_DIR`] = path.join(lab.root, name.toLowerCase());
+  const paths = resolvePaths(env);
+  await mkdir(paths.config, { recursive: true });
+  await writeFile(path.join(paths.config, 'config.yml'), 'git:\n  class: online\n');
+  const source = await lab.userRepository('shop');
+  await mustGit(source, ['push', '--quiet', forge.directory('team/shop'), 'main']);
+  await new Vault(path.join(paths.data, 'secrets')).set('forge', new Secret(forge.token));
+  await createTerok({ env }).git.setUpstream(source, { url: forge.remote('team/shop'), secret: 'forge' });
+  const project = await identifyProject(paths, source);
+  const gate = await ensureGate(project.dataDir, source);
+  const imported = await importSource({ gate, source, slug: 'shop' });
+  if (imported.kind !== 'git') throw new Error('no repository');
+  const now = new Date().toISOString();
+  const base = { branch: 'main', commit: imported.baseCommit };
+  const unused = { backend: 'podman', image: 'none', argv: ['true'], notes: [] };
+  await writeTask(paths, { version: 1, slug: 'shop', project: { ...project }, gate, base, startedAt: now, finishedAt: now, ...unused });
+  return {
+    lab,
+    forge,
+    paths,
+    env,
+    source,
+    gate,
+    async [Symbol.asyncDispose]() {
+      await forge[Symbol.asyncDispose]();
+      await lab[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A search path on which the call number `at` of git ends its caller with SIGKILL, before or after it did its work. */
+async function killingPath({ lab }: Bench, at: number, when: 'before' | 'after'): Promise<string> {
+  const dir = path.join(lab.root, `bin-${at}-${when}`);
+  await mkdir(dir);
+  const git = (await mustGit(lab.root, ['--exec-path'])) + '/git';
+  const kill = `kill -9 "$PPID"`;
+  await writeFile(
+    path.join(dir, 'git'),
+    `#!/bin/sh
+mkdir '${dir}/calls' 2>/dev/null
+for n in $(seq ${MOST_CALLS * 10}); do mkdir "${dir}/calls/$n" 2>/dev/null && break; done
+[ "$n" = ${at} ] || exec '${git}' "$@"
+${when === 'before' ? kill : `'${git}' "$@"; ${kill}`}
+`,
+  );
+  await chmod(path.join(dir, 'git'), 0o755);
+  return `${dir}:${process.env.PATH ?? ''}`;
+}
+
+/** Signal that ended it, or exit code 0; anything else is an error. */
+async function endOf(child: ChildProcess, input = ''): Promise<'killed' | 'done'> {
+  let said = '';
+  child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stdin?.on('error', () => undefined).end(input);
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once('close', (...end) => resolve(end)));
+  if (signal === 'SIGKILL') return 'killed';
+  if (code !== 0) throw new Error(`ended with ${signal ?? code}: ${said}`);
+  return 'done';
+}
+
+async function locksBelow(dir: string): Promise<string[]> {
+  return (await readdir(dir, { recursive: true })).filter((name) => name.endsWith('.lock') || name.includes('tmp_objdir'));
+}
+
+function syncWith(bench: Bench, searchPath: string): ChildProcess {
+  return spawn(process.execPath, [CLI, 'git', 'sync', bench.source], { env: { ...bench.env, PATH: searchPath } });
+}
+
+describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of git', (when) => {
+  test('a sync leaves branches of which each is the old one or the new one, and the next sync ends the work', async () => {
+    await using bench = await openBench();
+    const upstream = bench.forge.directory('team/shop');
+    await createTerok({ env: bench.env }).git.sync(bench.source);
+    let outcome: string = 'killed';
+    for (let at = 1; outcome === 'killed'; at += 1) {
+      expect(at).toBeLessThan(MOST_CALLS);
+      const old = await mustGit(bench.source, ['rev-parse', 'HEAD']);
+      const next = await bench.lab.commit(bench.source, { 'a.txt': `${at}\n` }, `Change ${at}`);
+      await mustGit(bench.source, ['push', '--quiet', upstream, 'HEAD:main', `HEAD:new-${at}`]);
+      outcome = await endOf(syncWith(bench, await killingPath(bench, at, when)));
+      const left = await mustGit(storeOf(bench.gate), [
+        'for-each-ref',
+        '--format=%(objectname)',
+        'refs/heads/main',
+        `refs/heads/new-${at}`,
+      ]);
+      if (outcome === 'killed') expect([old, `${next}\n${next}`]).toContain(left);
+      expect(await endOf(syncWith(bench, bench.env.PATH ?? ''))).toBe('done');
+      const store = storeOf(bench.gate);
+      expect(await mustGit(store, ['rev-parse', 'refs/heads/main', `refs/heads/new-${at}`])).toBe(`${next}\n${next}`);
+      expect(await locksBelow(store)).toEqual([]);
+    }
+    await mustGit(storeOf(bench.gate), ['fsck', '--connectivity-only']);
+  });
+
+  test('a forward leaves the branch of the upstream whole or absent, and a sync takes it there', async () => {
+    await using bench = await openBench();
+    const upstream = bench.forge.directory('team/shop');
+    const repository = taskRepository(bench.gate, 'shop');
+    const clone = await bench.lab.clone(await bench.lab.serve({ repository, writableRef: 'refs/heads/terok/shop' }, 'shop'), 'shop');
+    let outcome: string = 'killed';
+    for (let at = 1; outcome === 'killed'; at += 1) {
+      expect(at).toBeLessThan(MOST_CALLS);
+      const old = (await gitIn(upstream, ['rev-parse', '--verify', '--quiet', 'terok/shop'])).stdout.trim();
+      const next = await bench.lab.commit(clone, { 'src/a.ts': `export const a = ${at};\n` }, `Change ${at}`);
+      await mustGit(clone, ['push', '--quiet', 'origin', 'HEAD']);
+      const forwarder = spawn(process.execPath, [FORWARDER, JSON.stringify({ paths: bench.paths, slug: 'shop' })], {
+        env: { ...bench.env, PATH: await killingPath(bench, at, when) },
+      });
+      outcome = await endOf(forwarder, `${old || '0'.repeat(40)} ${next} refs/heads/terok/shop\n`);
+      const left = (await gitIn(upstream, ['rev-parse', '--verify', '--quiet', 'terok/shop'])).stdout.trim();
+      expect([old, next]).toContain(left);
+      expect(await endOf(syncWith(bench, bench.env.PATH ?? ''))).toBe('done');
+      expect(await mustGit(upstream, ['rev-parse', 'terok/shop'])).toBe(next);
+      expect(await mustGit(repository, ['rev-parse', 'terok/shop'])).toBe(next);
+      expect(await locksBelow(repository)).toEqual([]);
+      expect(await readFile(path.join(repository, 'terok/forwards.json'), 'utf8')).toContain(next);
+    }
+  });
+});
+
+test('a git that is killed with a branch locked: a sync says so at once, and removes the lock when it is old', async () => {
+  await using bench = await openBench();
+  const terok = createTerok({ env: bench.env });
+  await terok.git.sync(bench.source);
+  const store = storeOf(bench.gate);
+  const old = await mustGit(store, ['rev-parse', 'refs/heads/main']);
+  const next = await bench.lab.commit(bench.source, { 'a.txt': 'a\n' }, 'A');
+  await mustGit(bench.source, ['push', '--quiet', bench.forge.directory('team/shop'), 'HEAD:main']);
+  await killWithLock(store, old);
+  await expect(terok.git.sync(bench.source)).rejects.toMatchObject({ hint: expect.stringContaining('again in a minute') });
+  expect(await mustGit(store, ['rev-parse', 'refs/heads/main'])).toBe(old);
+  const past = new Date(Date.now() - 2 * 60_000);
+  const locks = await locksBelow(store);
+  expect(locks).toContain('refs/heads/main.lock');
+  for (const lock of locks) await utimes(path.join(store, lock), past, past);
+  expect(await terok.git.sync(bench.source)).toMatchObject({ forwarded: ['main'], pending: [] });
+  expect(await mustGit(store, ['rev-parse', 'refs/heads/main'])).toBe(next);
+  expect(await locksBelow(store)).toEqual([]);
+});
+
+/** Leaves what a real git leaves that dies between taking the lock and letting it go. */
+async function killWithLock(store: string, commit: string): Promise<void> {
+  const git = spawn('git', ['-C', store, 'update-ref', '--stdin'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  git.stdin.write(`start\nupdate refs/heads/main ${commit} ${commit}\nprepare\n`);
+  let said = '';
+  await new Promise<void>((resolve) => {
+    git.stdout.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes('prepare: ok')) resolve();
+    });
+  });
+  const ended = new Promise((resolve) => git.once('close', resolve));
+  git.kill('SIGKILL');
+  await ended;
+}
