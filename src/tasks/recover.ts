@@ -10,7 +10,7 @@ import type { TaskContext } from './context.ts';
 import { syncPolicy } from './egress-policy.ts';
 import { finishTask } from './finish-task.ts';
 import { forgetTask, undoTask } from './forget-task.ts';
-import { revokeGoneKeys } from './task-keys.ts';
+import { revokeKeys } from './task-keys.ts';
 import { claimTask, readTask, type TaskRecord, updateTask } from './task-record.ts';
 
 /** A directory without records is younger than this while its process is still writing them. */
@@ -33,15 +33,6 @@ export async function recover(context: TaskContext, onRepair: (repair: Repair) =
     }
   }
   await revokeKeys(context, onRepair);
-}
-
-/** Also those of commands that ended long ago; the network may be away, so this never fails a command. */
-async function revokeKeys(context: TaskContext, onRepair: (repair: Repair) => void): Promise<void> {
-  try {
-    for (const problem of await revokeGoneKeys(context)) onRepair(problem);
-  } catch (error) {
-    onRepair({ slug: '', message: `keys of tasks that are gone could not be looked through: ${messageOf(error)}` });
-  }
 }
 
 type Entry = Awaited<ReturnType<typeof listRecords>>[number];

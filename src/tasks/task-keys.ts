@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitSettingsInEffect } from '../core/config/index.ts';
-import { ignoreCodes, TerokError } from '../core/index.ts';
+import { ignoreCodes, messageOf, TerokError } from '../core/index.ts';
 import type { Project } from '../projects/index.ts';
 import {
   createTaskKey,
@@ -46,8 +46,19 @@ export interface KeyProblem {
   readonly message: string;
 }
 
-/** Revokes the keys of tasks that are gone; gives what the forge did not revoke, which every command tries again. */
-export async function revokeGoneKeys(context: TaskContext): Promise<readonly KeyProblem[]> {
+/**
+ * Revokes the keys of tasks that are gone, also of those that went long ago. The network may be away, so this never fails a command:
+ * what is still at the forge is told, and tried again by the next command.
+ */
+export async function revokeKeys(context: TaskContext, onProblem: (problem: KeyProblem) => void): Promise<void> {
+  try {
+    for (const problem of await revokeGoneKeys(context)) onProblem(problem);
+  } catch (error) {
+    onProblem({ slug: '', message: `keys of tasks that are gone could not be looked through: ${messageOf(error)}` });
+  }
+}
+
+async function revokeGoneKeys(context: TaskContext): Promise<readonly KeyProblem[]> {
   const root = path.join(context.paths.data, 'projects');
   const problems: KeyProblem[] = [];
   for (const name of (await ignoreCodes(['ENOENT'], () => readdir(root))) ?? []) {

@@ -33,6 +33,7 @@ import { diffWork } from './repository.ts';
 import { applyWork, createReviews } from './reviews.ts';
 import { runTask } from './run-task.ts';
 import { removeTask, startTask, stopTask } from './task-commands.ts';
+import { revokeKeys } from './task-keys.ts';
 import { readTask, type TaskRecord } from './task-record.ts';
 import { describeTask, listTasks } from './task-views.ts';
 
@@ -121,6 +122,7 @@ class LocalTerok implements Terok {
 
   async remove(text: string, options: { readonly force?: boolean } = {}): Promise<void> {
     await removeTask(this.#context, await this.#slug(text), options.force === true);
+    await revokeKeys(this.#context, this.#onRepair);
   }
 
   async diff(text: string): Promise<AsyncIterable<Buffer | string>> {
@@ -134,6 +136,7 @@ class LocalTerok implements Terok {
   async discard(text: string): Promise<void> {
     const slug = await this.#slug(text);
     await removeTask(this.#context, slug, true);
+    await revokeKeys(this.#context, this.#onRepair);
   }
 
   async verifyProvenance(source: string, revision: string): ReturnType<Terok['verifyProvenance']> {
