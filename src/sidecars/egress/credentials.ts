@@ -5,6 +5,7 @@
  */
 import { type Denied, deny } from './decide.ts';
 import type { HeaderList } from './headers.ts';
+import { parameterName, parametersOf } from './query-parameters.ts';
 
 /** Request headers in which clients send credentials; none of them leaves the bottle for a managed host. */
 const CREDENTIAL_HEADERS = new Set([
@@ -84,22 +85,6 @@ function targetWithout(target: string, own: string | undefined): string {
   return kept.length === 0 ? target.slice(0, at) : `${target.slice(0, at)}?${kept.join('&')}`;
 }
 
-/** `name=value` pairs of a query as they are written. */
-export function parametersOf(target: string): readonly string[] {
-  const at = target.indexOf('?');
-  return at === -1 ? [] : target.slice(at + 1).split('&');
-}
-
-/** The lower-case name of a `name=value` pair. */
-export function parameterName(pair: string): string {
-  return decodeText(pair.split('=', 1)[0] ?? '').toLowerCase();
-}
-
-export function parameterValue(pair: string): string {
-  const at = pair.indexOf('=');
-  return at === -1 ? '' : decodeText(pair.slice(at + 1));
-}
-
 function looksLikeCredential(name: string): boolean {
   return !HARMLESS.has(name) && WORDS.test(name);
 }
@@ -110,13 +95,4 @@ function unknownCredential(where: string): Denied {
     `${where} looks like a credential of the bottle's own, and this host is used with a credential of the user`,
     'Leave it out; the gateway adds what the host needs.',
   );
-}
-
-function decodeText(text: string): string {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
-  } catch (error) {
-    if (error instanceof URIError) return text;
-    throw error;
-  }
 }

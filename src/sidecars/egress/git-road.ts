@@ -8,6 +8,7 @@ import { isGateHost } from '../../core/forge-hosts.ts';
 import { normalisePath } from '../../core/request-path.ts';
 import type { Denied, EgressRequest } from './decide.ts';
 import type { HeaderList } from './headers.ts';
+import { parameterName, parametersOf } from './query-parameters.ts';
 
 /** Requests that may have a body, or ask a server to take them for others. */
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -54,7 +55,7 @@ export function forgeIntent({
   headers = [],
 }: Pick<EgressRequest, 'name' | 'method' | 'target' | 'headers'>): ForgeIntent {
   if (namesReceivePack(target)) return 'write';
-  if (headers.some(([field]) => OVERRIDES.has(field)) || /[?&]_method=/i.test(target)) return 'write';
+  if (headers.some(([field]) => OVERRIDES.has(field)) || namesMethod(target)) return 'write';
   if (READING.has(method)) return 'read';
   const parsed = normalisePath(target);
   if (!parsed.ok || !['POST', 'PATCH', 'PUT', 'DELETE'].includes(method)) return 'write';
@@ -63,6 +64,13 @@ export function forgeIntent({
   if (method === 'POST' && OTHER.some((pattern) => pattern.test(path))) return 'read';
   const below = belowApi(name, path);
   return below !== undefined && !FILES.test(below) && TALK.some((pattern) => pattern.test(below)) ? 'read' : 'write';
+}
+
+/** Some servers also take `;` between parameters. */
+function namesMethod(target: string): boolean {
+  return parametersOf(target)
+    .flatMap((pair) => pair.split(';'))
+    .some((pair) => parameterName(pair) === '_method');
 }
 
 /** Also where it is written with escapes, or as a parameter of the question which services there are. */

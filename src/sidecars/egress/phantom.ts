@@ -6,9 +6,10 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 import type { CredentialInjection } from '../../core/credential-injection.ts';
 import { readAwsScope } from './aws-signature.ts';
-import { type CredentialCarrier, parameterName, parametersOf, parameterValue } from './credentials.ts';
+import type { CredentialCarrier } from './credentials.ts';
 import { type Denied, deny } from './decide.ts';
 import { type HeaderList, headerValue } from './headers.ts';
+import { parameterName, parametersOf, parameterValue } from './query-parameters.ts';
 
 const HINT = 'Use the token that is in the environment of this bottle.';
 

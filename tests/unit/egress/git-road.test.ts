@@ -97,8 +97,18 @@ describe('writing past the gate', () => {
 
   test('by a method in a header or a parameter is refused', () => {
     expect(reasonOf('POST api.github.com /repos/o/r/issues', {}, [['x-http-method-override', 'DELETE']])).toBe('gate-owned');
-    expect(reasonOf('POST gitlab.com /api/v4/projects/1/issues?_method=put')).toBe('gate-owned');
     expect(reasonOf('GET gitlab.com /api/v4/projects/1?_method=delete')).toBe('gate-owned');
+  });
+
+  test.each(['_method=put', 'a=b&_method=put', 'a=b;_method=put', '%5Fmethod=put', '_metho%64=delete', '_METHOD=put', '_method'])(
+    'by a method in the parameter `%s` is refused',
+    (query) => {
+      expect(reasonOf(`POST gitlab.com /api/v4/projects/1/issues?${query}`)).toBe('gate-owned');
+    },
+  );
+
+  test.each(['method=put', 'a=_method=put', 'my_method=put'])('a parameter `%s` is none', (query) => {
+    expect(reasonOf(`POST gitlab.com /api/v4/projects/1/issues?${query}`)).toBe('allowed');
   });
 
   test.each([
