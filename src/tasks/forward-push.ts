@@ -88,7 +88,7 @@ async function reasonToWait({ task, gate, repository, ref, next }: Candidate, gl
   if (base === undefined) return 'where it began is not known';
   const changes = await changesOfCommits(repository, base, next);
   if (changes === undefined) return 'it changes too much to be judged';
-  if (await bringsLfsPointers(repository, changes)) return 'it brings files of Git LFS, whose objects git does not push';
+  if (await bringsLfsPointers(repository, next, base)) return 'it brings files of Git LFS, whose objects git does not push';
   const { findings, omitted } = await trustSurfaceOf(changes, async (id) => await readBlob(repository, id));
   if (findings.length + omitted === 0) return undefined;
   const names = [...new Set(findings.map(({ path: where }) => where))];

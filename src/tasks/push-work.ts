@@ -3,7 +3,7 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { openTaskRepository, underApproval } from '../projects/git/index.ts';
+import { bringsLfsPointers, openTaskRepository, resolveTask, underApproval } from '../projects/git/index.ts';
 import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
@@ -20,10 +20,11 @@ const MAX_NAMED = 50;
 export async function pushWork(context: TaskContext, task: TaskRecord, wish: PushWish): Promise<PushReport> {
   const { review, agreed } = await agreedReview(context, task, wish);
   const branch = wish.branch ?? review.ref.slice('refs/heads/'.length);
+  const repository = await openTaskRepository(gateOf(task), task.slug);
+  await assertNoLfsPointers(repository, review.new);
   await using upstream = await openUpstream(context, task.project);
   const target = `${upstream.host} ${branch}`;
   await underApproval({ gate: gateOf(task), review, agreed, target }, async () => {
-    const repository = await openTaskRepository(gateOf(task), task.slug);
     const expected = (await upstream.branches(repository)).branches.get(branch);
     if (expected === review.new) return;
     if (expected !== undefined && !(await upstream.isForward(repository, expected, review.new))) {
@@ -35,6 +36,14 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   });
   const pullRequest = await requestPull(context, task, { review, branch, title: wish.title });
   return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...pullRequest };
+}
+
+/** Files whose contents stay behind are worth nothing to whoever gets them. */
+async function assertNoLfsPointers(repository: string, tip: string): Promise<void> {
+  if (!(await bringsLfsPointers(repository, tip, await resolveTask(repository)))) return;
+  throw new TerokError('REFUSED', 'The work brings files of Git LFS, whose objects a push of terok does not take along.', {
+    hint: 'Take it with `terok apply`, put the files themselves in place, and push from your repository with `git lfs` installed.',
+  });
 }
 
 interface Pushed {

@@ -4,68 +4,20 @@ import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/prom
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { resolvePaths, type TerokPaths } from '../../src/core/index.ts';
-import { storeOf, taskRepository } from '../../src/projects/git/gate.ts';
-import { ensureGate, importSource } from '../../src/projects/git/index.ts';
-import { identifyProject } from '../../src/projects/index.ts';
-import { createTerok } from '../../src/tasks/index.ts';
-import { writeTask } from '../../src/tasks/task-record.ts';
-import { Secret, Vault } from '../../src/vault/index.ts';
-import { Forge } from '../support/forge.ts';
-import { GitLab, gitIn, mustGit } from './git-harness.ts';
+import { storeOf } from '../../src/projects/git/gate.ts';
+import { type ForgeProject, openForgeProject } from './forge-project.ts';
+import { gitIn, mustGit } from './git-harness.ts';
 
 const FORWARDER = fileURLToPath(new URL('../../src/tasks/forward-main.ts', import.meta.url));
 const CLI = fileURLToPath(new URL('../../bin/terok.mjs', import.meta.url));
 /** More calls of git than either makes */
 const MOST_CALLS = 40;
 
-interface Bench extends AsyncDisposable {
-  readonly lab: GitLab;
-  readonly forge: Forge;
-  readonly paths: TerokPaths;
-  readonly env: NodeJS.ProcessEnv;
-  readonly source: string;
-  readonly gate: string;
-}
-
-/** A project of the class `online` with a task whose gate forwards nothing by itself. */
-async function openBench(): Promise<Bench> {
-  const lab = await GitLab.create();
-  const forge = await Forge.start();
-  await forge.createRepository('team/shop');
-  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH, HOME: lab.root };
-  for (const name of ['CONFIG', 'DATA', 'STATE', 'CACHE', 'RUNTIME']) env[`TEROK_${name}_DIR`] = path.join(lab.root, name.toLowerCase());
-  const paths = resolvePaths(env);
-  await mkdir(paths.config, { recursive: true });
-  await writeFile(path.join(paths.config, 'config.yml'), 'git:\n  class: online\n');
-  const source = await lab.userRepository('shop');
-  await mustGit(source, ['push', '--quiet', forge.directory('team/shop'), 'main']);
-  await new Vault(path.join(paths.data, 'secrets')).set('forge', new Secret(forge.token));
-  await createTerok({ env }).git.setUpstream(source, { url: forge.remote('team/shop'), secret: 'forge' });
-  const project = await identifyProject(paths, source);
-  const gate = await ensureGate(project.dataDir, source);
-  const imported = await importSource({ gate, source, slug: 'shop' });
-  if (imported.kind !== 'git') throw new Error('no repository');
-  const now = new Date().toISOString();
-  const base = { branch: 'main', commit: imported.baseCommit };
-  const unused = { backend: 'podman', image: 'none', argv: ['true'], notes: [] };
-  await writeTask(paths, { version: 1, slug: 'shop', project: { ...project }, gate, base, startedAt: now, finishedAt: now, ...unused });
-  return {
-    lab,
-    forge,
-    paths,
-    env,
-    source,
-    gate,
-    async [Symbol.asyncDispose]() {
-      await forge[Symbol.asyncDispose]();
-      await lab[Symbol.asyncDispose]();
-    },
-  };
-}
+/** Its gate forwards nothing by itself. */
+const openBench = (): Promise<ForgeProject> => openForgeProject({ settings: 'git:\n  class: online\n' });
 
 /** A search path on which the call number `at` of git ends its caller with SIGKILL, before or after it did its work. */
-async function killingPath({ lab }: Bench, at: number, when: 'before' | 'after'): Promise<string> {
+async function killingPath({ lab }: ForgeProject, at: number, when: 'before' | 'after'): Promise<string> {
   const dir = path.join(lab.root, `bin-${at}-${when}`);
   await mkdir(dir);
   const git = (await mustGit(lab.root, ['--exec-path'])) + '/git';
@@ -99,7 +51,7 @@ async function locksBelow(dir: string): Promise<string[]> {
   return (await readdir(dir, { recursive: true })).filter((name) => name.endsWith('.lock') || name.includes('tmp_objdir'));
 }
 
-function syncWith(bench: Bench, searchPath: string): ChildProcess {
+function syncWith(bench: ForgeProject, searchPath: string): ChildProcess {
   return spawn(process.execPath, [CLI, 'git', 'sync', bench.source], { env: { ...bench.env, PATH: searchPath } });
 }
 
@@ -107,7 +59,7 @@ describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of
   test('a sync leaves branches of which each is the old one or the new one, and the next sync ends the work', async () => {
     await using bench = await openBench();
     const upstream = bench.forge.directory('team/shop');
-    await createTerok({ env: bench.env }).git.sync(bench.source);
+    await bench.terok.git.sync(bench.source);
     let outcome: string = 'killed';
     for (let at = 1; outcome === 'killed'; at += 1) {
       expect(at).toBeLessThan(MOST_CALLS);
@@ -133,8 +85,8 @@ describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of
   test('a forward leaves the branch of the upstream whole or absent, and a sync takes it there', async () => {
     await using bench = await openBench();
     const upstream = bench.forge.directory('team/shop');
-    const repository = taskRepository(bench.gate, 'shop');
-    const clone = await bench.lab.clone(await bench.lab.serve({ repository, writableRef: 'refs/heads/terok/shop' }, 'shop'), 'shop');
+    const { repository } = bench.imported;
+    const clone = await bench.lab.clone(await bench.lab.serve(bench.imported, 'shop'), 'shop');
     let outcome: string = 'killed';
     for (let at = 1; outcome === 'killed'; at += 1) {
       expect(at).toBeLessThan(MOST_CALLS);
@@ -158,7 +110,7 @@ describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of
 
 test('a git that is killed with a branch locked: a sync says so at once, and removes the lock when it is old', async () => {
   await using bench = await openBench();
-  const terok = createTerok({ env: bench.env });
+  const terok = bench.terok;
   await terok.git.sync(bench.source);
   const store = storeOf(bench.gate);
   const old = await mustGit(store, ['rev-parse', 'refs/heads/main']);

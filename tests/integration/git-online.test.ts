@@ -1,76 +1,26 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadGlobalConfig } from '../../src/core/config/index.ts';
-import { resolvePaths, type TerokPaths } from '../../src/core/index.ts';
-import { ensureGate, importSource } from '../../src/projects/git/index.ts';
-import { identifyProject } from '../../src/projects/index.ts';
+import { loadGlobalConfig, mergeSettings } from '../../src/core/config/index.ts';
 import { createTerok } from '../../src/tasks/index.ts';
 import { planGate } from '../../src/tasks/plan-gate.ts';
-import { writeTask } from '../../src/tasks/task-record.ts';
-import { Secret, Vault } from '../../src/vault/index.ts';
-import { Forge } from '../support/forge.ts';
-import { GitLab, gitIn, mustGit } from './git-harness.ts';
+import { type ForgeProject, openForgeProject } from './forge-project.ts';
+import { gitIn, mustGit } from './git-harness.ts';
 
-interface Bench extends AsyncDisposable {
-  readonly lab: GitLab;
-  readonly forge: Forge;
-  readonly paths: TerokPaths;
-  readonly env: NodeJS.ProcessEnv;
-  readonly source: string;
+interface Bench extends ForgeProject {
   readonly clone: string;
   readonly repository: string;
 }
 
-/** A project of the class `online` whose upstream is a forge on loopback, with one task that pushes to its gate. */
+/** A project of the class `online` with one task that pushes to its gate. */
 async function openBench(settings = 'git:\n  class: online\n'): Promise<Bench> {
-  const lab = await GitLab.create();
-  const forge = await Forge.start();
-  await forge.createRepository('team/shop');
-  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH };
-  for (const name of ['CONFIG', 'DATA', 'STATE', 'CACHE', 'RUNTIME']) env[`TEROK_${name}_DIR`] = path.join(lab.root, name.toLowerCase());
-  const paths = resolvePaths(env);
-  await mkdir(paths.config, { recursive: true });
-  await writeFile(path.join(paths.config, 'config.yml'), settings);
-  const source = await lab.userRepository('shop');
-  await mustGit(source, ['push', '--quiet', forge.directory('team/shop'), 'main']);
-  await new Vault(path.join(paths.data, 'secrets')).set('forge', new Secret(forge.token));
-  await createTerok({ env }).git.setUpstream(source, { url: forge.remote('team/shop'), secret: 'forge' });
-  const project = await identifyProject(paths, source);
-  const gate = await ensureGate(project.dataDir, source);
-  const imported = await importSource({ gate, source, slug: 'shop' });
-  if (imported.kind !== 'git') throw new Error('no repository');
-  await writeTask(paths, {
-    version: 1,
-    slug: 'shop',
-    project: { ...project },
-    backend: 'podman',
-    image: 'none',
-    argv: ['true'],
-    gate,
-    base: { branch: 'main', commit: imported.baseCommit },
-    startedAt: new Date().toISOString(),
-    finishedAt: new Date().toISOString(),
-    notes: [],
-  });
+  const bench = await openForgeProject({ settings });
+  const { env, paths, lab, project, gate, imported, vaultDir } = bench;
   const { value } = await loadGlobalConfig(paths);
-  const { mergeSettings } = await import('../../src/core/config/index.ts');
   const context = { env, paths, backend: () => Promise.reject(new Error('no backend is needed')) };
   const plan = planGate(context, { project, slug: 'shop', settings: mergeSettings(value, {}).settings.git, gate });
-  const url = await lab.serve(imported, 'shop', [], { ...plan, vaultDir: path.join(paths.data, 'secrets') });
-  return {
-    lab,
-    forge,
-    paths,
-    env,
-    source,
-    clone: await lab.clone(url, 'shop'),
-    repository: imported.repository,
-    async [Symbol.asyncDispose]() {
-      await forge[Symbol.asyncDispose]();
-      await lab[Symbol.asyncDispose]();
-    },
-  };
+  const url = await lab.serve(imported, 'shop', [], { ...plan, vaultDir });
+  return { ...bench, clone: await lab.clone(url, 'shop'), repository: imported.repository };
 }
 
 async function upstreamTip({ forge }: Bench, ref = 'terok/shop'): Promise<string> {

@@ -1,68 +1,24 @@
-import { mkdir } from 'node:fs/promises';
+import { hash } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { resolvePaths } from '../../src/core/index.ts';
-import { ensureGate, importSource } from '../../src/projects/git/index.ts';
-import { identifyProject } from '../../src/projects/index.ts';
-import { createTerok, type Terok } from '../../src/tasks/index.ts';
-import { writeTask } from '../../src/tasks/task-record.ts';
 import { openPullRequest } from '../../src/upstream/index.ts';
 import { Secret, Vault } from '../../src/vault/index.ts';
-import { Forge } from '../support/forge.ts';
+import { type ForgeProject, openForgeProject } from './forge-project.ts';
 import { GitLab, gitIn, mustGit } from './git-harness.ts';
 
-interface Bench extends AsyncDisposable {
-  readonly lab: GitLab;
-  readonly forge: Forge;
-  readonly terok: Terok;
-  readonly vault: Vault;
-  readonly source: string;
+interface Bench extends ForgeProject {
   readonly clone: string;
 }
 
-/** A project whose upstream is a forge on loopback, with one task that pushes to its gate. */
+/** A project with the API of its forge, and one task that pushes to its gate. */
 async function openBench(): Promise<Bench> {
-  const lab = await GitLab.create();
-  const forge = await Forge.start();
-  await forge.createRepository('team/shop');
-  const env: NodeJS.ProcessEnv = { PATH: process.env.PATH };
-  for (const name of ['CONFIG', 'DATA', 'STATE', 'CACHE', 'RUNTIME']) env[`TEROK_${name}_DIR`] = path.join(lab.root, name.toLowerCase());
-  const paths = resolvePaths(env);
-  await mkdir(path.join(paths.state, 'bottles', 'shop'), { recursive: true });
-  const source = await lab.userRepository('shop');
-  await mustGit(source, ['push', '--quiet', forge.directory('team/shop'), 'main']);
-  const vault = new Vault(path.join(paths.data, 'secrets'));
-  await vault.set('forge', new Secret(forge.token));
-  const terok = createTerok({ env });
-  const api = { kind: 'gitea', api: `${forge.url}/api/v1`, secret: 'forge' } as const;
-  await terok.git.setUpstream(source, { url: forge.remote('team/shop'), secret: 'forge', forge: api });
-  const project = await identifyProject(paths, source);
-  const gate = await ensureGate(project.dataDir, source);
-  const imported = await importSource({ gate, source, slug: 'shop' });
-  if (imported.kind !== 'git') throw new Error('no repository');
-  const now = new Date().toISOString();
-  const base = { branch: 'main', commit: imported.baseCommit };
-  await writeTask(paths, {
-    version: 1,
-    slug: 'shop',
-    project: { ...project },
-    backend: 'podman',
-    image: 'none',
-    argv: ['true'],
-    gate,
-    base,
-    startedAt: now,
-    finishedAt: now,
-    notes: [],
-  });
-  const clone = await lab.clone(await lab.serve(imported, 'shop', [], { vaultDir: path.join(paths.data, 'secrets') }), 'shop');
-  const dispose = async (): Promise<void> => {
-    await forge[Symbol.asyncDispose]();
-    await lab[Symbol.asyncDispose]();
-  };
-  return { lab, forge, terok, vault, source, clone, [Symbol.asyncDispose]: dispose };
+  const bench = await openForgeProject({ api: true });
+  const { lab, imported, vaultDir, source } = bench;
+  const lfs = { directory: path.join(lab.root, 'lfs'), offered: path.join(source, '.git/lfs/objects') };
+  return { ...bench, clone: await lab.clone(await lab.serve(imported, 'shop', [], { vaultDir, lfs }), 'shop') };
 }
 
 describe('taking approved work to the upstream', () => {
@@ -108,6 +64,26 @@ describe('taking approved work to the upstream', () => {
     expect(await mustGit(forge.directory('team/shop'), ['rev-parse', 'refs/heads/terok/shop'])).toBe(theirs);
     // The approval was not spent on it
     expect(await terok.push('shop', { branch: 'price' })).toMatchObject({ branch: 'price' });
+  });
+
+  test('with files of Git LFS, whose objects would stay behind, is refused before anything goes', async () => {
+    await using bench = await openBench();
+    const { lab, forge, terok, clone, source } = bench;
+    const content = 'large';
+    const oid = hash('sha256', content);
+    const objects = path.join(source, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4));
+    await mkdir(objects, { recursive: true });
+    await writeFile(path.join(objects, oid), content);
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
+    await lab.commit(clone, { 'a.bin': pointer }, 'Add a');
+    await lab.commit(clone, { 'a.bin': 'none\n' }, 'Replace a');
+    await mustGit(clone, ['push', '--quiet']);
+    const { digest } = await terok.reviews.open('shop');
+    await expect(terok.push('shop', { approve: digest })).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringContaining('Git LFS'),
+    });
+    expect((await gitIn(forge.directory('team/shop'), ['rev-parse', '--verify', 'refs/heads/terok/shop'])).code).not.toBe(0);
   });
 
   test('a forge that refuses the request does not take the push back, and says why', async () => {

@@ -52,11 +52,12 @@ export async function readBlob(repository: string, id: string): Promise<Buffer |
   return (await git(repository, ['cat-file', 'blob', id])).stdout;
 }
 
-/** True where one of the changes brings a file that stands for an object of Git LFS, which a push of git does not take along. */
-export async function bringsLfsPointers(repository: string, changes: readonly TreeChange[]): Promise<boolean> {
-  const ids = [...new Set(changes.map(({ id }) => id))].filter((id) => !/^0+$/.test(id));
+/** True where the commits since `base` bring a file that stands for an object of Git LFS, which a push of git does not take along. */
+export async function bringsLfsPointers(repository: string, tip: string, base: string | undefined): Promise<boolean> {
+  const since = base === undefined ? [] : [`^${base}`];
+  const ids = await gitText(repository, ['rev-list', '--objects', '--no-object-names', '--end-of-options', tip, ...since, '--']);
   const check = await gitText(repository, ['cat-file', '--batch-check=%(objectname) %(objecttype) %(objectsize)'], {
-    input: ids.map((id) => `${id}\n`).join(''),
+    input: `${ids}\n`,
   });
   const small = check
     .split('\n')
