@@ -15,12 +15,19 @@ describeUnless(await whyNoTestBottle(), 'a bottle that keeps its connection and 
   test('is lost after a time, and the next command gets a connection of its own', async () => {
     await using bottle = await startTestBottle();
     const channel = openChannel({ ...bottle, silenceMs: SILENCE_MS });
+    const patientChannel = openChannel({ ...bottle, silenceMs: 100 * SILENCE_MS });
     try {
+      const held = await patientChannel.spawn(['sleep', '600']);
+      let ended = false;
+      void held.exited.then(() => (ended = true));
       const stopped = await channel.exec(['sh', '-c', STOP_SERVERS]);
+      // without the limit a command of the same servers goes on
+      expect(ended).toBe(false);
       expect(stopped.status).toMatchObject({ kind: 'lost', reason: expect.stringMatching(/keepalive/i) });
       expect((await channel.exec(['echo', 'on'])).stdout.toString()).toBe('on\n');
     } finally {
       channel.close();
+      patientChannel.close();
     }
   });
 
