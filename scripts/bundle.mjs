@@ -20,12 +20,22 @@ const readBuiltinsLazily = {
   },
 };
 
-/** zod makes a program of each schema at its first use, which pays after hundreds of values: a command checks a few with each. */
+/**
+ * zod makes a program of each schema at its first use, which pays after hundreds of values: a command checks a few with each. What it
+ * does is settled when a schema is made, so before any module of terok could say so.
+ */
+let interpreted = false;
 const interpretSchemas = {
   name: 'interpret-schemas',
   transform: {
     filter: { id: /\/zod\/v4\/core\/core\.js$/ },
-    handler: (code) => ({ code: `${code}\nglobalConfig.jitless = true;`, map: null }),
+    handler: (code) => {
+      interpreted = true;
+      return { code: `${code}\nglobalConfig.jitless = true;`, map: null };
+    },
+  },
+  buildEnd: () => {
+    if (!interpreted) throw new Error('zod keeps its configuration elsewhere: name the file in `interpret-schemas`');
   },
 };
 
