@@ -90,7 +90,7 @@ export const REQUEST_ROWS: readonly Row<EgressBench>[] = [
   {
     id: 'E11',
     title: 'method overrides, h2c, a body where none belongs',
-    claim: 'The method that was judged is the one that the server carries out.',
+    claim: 'No header and no other protocol on the same connection makes a server carry out another method than the one that was judged.',
     attack: 'asks for another method in a header, or for another protocol on the same connection',
     defence: 'overrides and upgrades to h2c are refused or dropped where a route restricts methods',
     control: 'the server sees each of them past the gateway',
