@@ -1,30 +1,20 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import type { PodmanHost } from '../../src/backends/oci/index.ts';
 import { type Bottle, type BottleProcess, patient } from '../../src/core/index.ts';
-import type { BackendUnderTest } from '../conformance/support/case.ts';
 import { errorOf, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
 import { describeUnless } from '../support/describe-unless.ts';
-import { inspect, openMachines, openPodman, whyNoMachines } from './krun-fixture.ts';
+import { inspect, useMachines, whyNoMachines } from './krun-fixture.ts';
 
 const SLOW = { timeout: patient(60_000) };
 
 describeUnless(await whyNoMachines(), 'faults of machines', () => {
-  let under: BackendUnderTest;
   let podman: PodmanHost;
   let bottle: Bottle;
 
-  beforeAll(async () => {
-    under = await openMachines();
-    podman = await openPodman();
-    bottle = await under.launch();
-  }, patient(120_000));
-  afterAll(async () => {
-    await bottle?.[Symbol.asyncDispose]();
-    await under?.cleanup();
-  }, patient(60_000));
+  useMachines((machines) => ({ podman, bottle } = machines));
 
   const monitorOf = async (): Promise<number> => Number(await inspect(podman, bottle, '{{.State.Pid}}'));
   const startWork = async (): Promise<BottleProcess> => {

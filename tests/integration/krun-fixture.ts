@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll } from 'vitest';
 import { KRUN_PATHS } from '../../src/backends/krun/find-krun.ts';
 import { createKrunBackend } from '../../src/backends/krun/index.ts';
 import { createPodmanHost, type PodmanHost } from '../../src/backends/oci/index.ts';
@@ -20,15 +21,38 @@ export async function whyNoMachines(): Promise<string | undefined> {
   return reason;
 }
 
+export interface Machines {
+  readonly under: BackendUnderTest;
+  readonly podman: PodmanHost;
+  /** Shared by the tests of the group */
+  readonly bottle: Bottle;
+}
+
+/** Opens the backend and one bottle before the tests of a group, which get them by `take`, and closes both after them. */
+export function useMachines(take: (machines: Machines) => void): void {
+  let under: BackendUnderTest | undefined;
+  let bottle: Bottle | undefined;
+  beforeAll(async () => {
+    under = await openMachines();
+    const podman = await openPodman();
+    bottle = await under.launch();
+    take({ under, podman, bottle });
+  }, patient(120_000));
+  afterAll(async () => {
+    await bottle?.[Symbol.asyncDispose]();
+    await under?.cleanup();
+  }, patient(60_000));
+}
+
 /** The backend with real sealed networks. */
-export async function openMachines(): Promise<BackendUnderTest> {
+async function openMachines(): Promise<BackendUnderTest> {
   const opened = await openPodmanFixture({ freshSlug: () => `krun-${randomBytes(5).toString('hex')}`, create: createKrunBackend });
   if ('unavailable' in opened) throw new Error(opened.unavailable);
   return opened;
 }
 
 /** Podman with its own choice of runtime: what a person would look at a bottle with. */
-export function openPodman(): Promise<PodmanHost> {
+function openPodman(): Promise<PodmanHost> {
   return createPodmanHost({ env: process.env, runtimeDir: paths.runtime });
 }
 

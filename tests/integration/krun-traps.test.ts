@@ -10,7 +10,7 @@ import type { BackendUnderTest } from '../conformance/support/case.ts';
 import { listenTcp, reachesTcp } from '../conformance/support/host.ts';
 import { errorOf, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
 import { describeUnless } from '../support/describe-unless.ts';
-import { bareMachine, bareSize, IMAGE, inspect, openMachines, openPodman, podmanWith, runtime, whyNoMachines } from './krun-fixture.ts';
+import { bareMachine, bareSize, IMAGE, inspect, podmanWith, runtime, useMachines, whyNoMachines } from './krun-fixture.ts';
 
 const SLOW = { timeout: patient(40_000) };
 /** Damaged by libkrun before 1.18.1; in a shell the part after `;` becomes a command of its own. */
@@ -22,15 +22,7 @@ describeUnless(await whyNoMachines(), 'traps of machines', () => {
   let podman: PodmanHost;
   let bottle: Bottle;
 
-  beforeAll(async () => {
-    under = await openMachines();
-    podman = await openPodman();
-    bottle = await under.launch();
-  }, patient(120_000));
-  afterAll(async () => {
-    await bottle?.[Symbol.asyncDispose]();
-    await under?.cleanup();
-  }, patient(60_000));
+  useMachines((machines) => ({ under, podman, bottle } = machines));
 
   describe('words with quotes and line ends', () => {
     it('become commands in arguments, and are damaged in variables and directories', SLOW, async () => {
