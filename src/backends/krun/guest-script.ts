@@ -16,7 +16,7 @@ if mkdir "$group" 2>/dev/null; then
   printf %s $$ >"$group/cgroup.procs"
 fi
 ulimit -n "$files"
-printf %s $$ >${PID_FILE}
+echo $$ >${PID_FILE}
 `;
 
 /** Asks the guest's init to end everything; run as root through the exec channel. */
