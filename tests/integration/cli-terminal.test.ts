@@ -2,12 +2,18 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { patient } from '../../src/core/index.ts';
 import { leftovers } from '../support/leftovers.ts';
 import { openTerminal, type Terminal, whyNoTerminal } from '../support/terminal.ts';
 import { processesWith, sampleRepository, type TerokCli, terokCli, waitFor } from '../support/terok-cli.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/terok.mjs', import.meta.url));
 const reason = await whyNoTerminal();
+
+/** Podman's monitor puts away what it knows of a container after that has ended. */
+async function nothingLeftOf(name: string): Promise<void> {
+  await expect.poll(() => processesWith(name), { timeout: patient(15_000) }).toEqual([]);
+}
 
 describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let terok: TerokCli;
@@ -96,7 +102,7 @@ describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' 
     const { status, screen } = await statusAfter(() => terminal.press('C-c'));
     expect(status).toBe(130);
     expect(screen).toMatch(/Stopping; once more ends terok at once\.[\s\S]*Task once: stopped; 1 commit, 1 changed file/);
-    expect(processesWith('terok-once')).toEqual([]);
+    await nothingLeftOf('terok-once');
   });
 
   it('C-c twice ends terok at once; the next command brings the work home', async () => {
@@ -117,7 +123,7 @@ describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' 
       stdout: expect.stringContaining('+precious'),
       stderr: expect.stringContaining('repaired: `twice`'),
     });
-    expect(processesWith('terok-twice')).toEqual([]);
+    await nothingLeftOf('terok-twice');
   });
 
   it.each(['run .', 'run . -i'])('a window that is closed under `terok %s` stops the task cleanly', async (command) => {
