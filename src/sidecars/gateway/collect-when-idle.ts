@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { loadTrimHeap } from './trim-heap.ts';
+import { loadReleaseMemory } from './release-memory.ts';
 
 /** Short enough that memory is given back soon after traffic, long enough to cost nothing at rest. */
 const INTERVAL_MS = 2_000;
@@ -21,7 +21,7 @@ const COMPILER_FLAG = '--turbo-filter=#mask';
  */
 export function collectWhenIdle(intervalMs: number = INTERVAL_MS): void {
   let collect: (() => void) | undefined;
-  const trim = loadTrimHeap();
+  const release = loadReleaseMemory();
   let before = process.cpuUsage();
   let left = COLLECTIONS;
   setTimeout(() => setFlagsFromString(COMPILER_FLAG), intervalMs).unref();
@@ -34,7 +34,7 @@ export function collectWhenIdle(intervalMs: number = INTERVAL_MS): void {
       left -= 1;
       collect ??= loadCollector();
       collect();
-      if (left === 0) trim?.();
+      if (left === 0) release?.();
     }
     // What giving back costs is no traffic
     before = process.cpuUsage();

@@ -2,13 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { ownFile } from '../../core/own-file.ts';
 import type { NetworkFiles } from './network-files.ts';
-import { TRIM_FLAGS } from './trim-heap.ts';
+import { RELEASE_FLAGS } from './release-memory.ts';
 
 /**
  * Keep the gateway small without making it slow: a young generation that is collected early, one worker for V8, and what
  * `collect-when-idle.ts` does. Only flags that Node's cache of its own modules does not depend on: with others every start compiles them.
  */
-export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', ...TRIM_FLAGS];
+export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', ...RELEASE_FLAGS];
 /** One arena of the C library for all threads; blocks from 64 KiB on, and the free end of the arena, go back to the system at once. */
 export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_MMAP_THRESHOLD_: '65536' };
 

@@ -17,9 +17,16 @@ test('a gateway does not load what only fetch needs', () => {
   expect(loaded("await import('node:http')")).toBe('true');
 });
 
-test('a gateway gives free pages of the heap back where Node can call the C library', () => {
-  const file = JSON.stringify(path.resolve('src/sidecars/gateway/trim-heap.ts'));
-  const script = `const { loadTrimHeap } = await import(${file}); const trim = loadTrimHeap(); trim?.(); console.log(typeof trim)`;
+test('an idle gateway gives back memory, and runs on, where Node can call the C library', () => {
+  const file = JSON.stringify(path.resolve('src/sidecars/gateway/release-memory.ts'));
+  const script = `
+    const { readFileSync } = await import('node:fs');
+    const { loadReleaseMemory } = await import(${file});
+    const mappedKiB = () => Number(/^RssFile:\\s+(\\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+    const release = loadReleaseMemory();
+    const before = mappedKiB();
+    release?.();
+    console.log(JSON.stringify({ canRelease: release !== undefined, isLess: mappedKiB() < before }));`;
   const canCall = process.getBuiltinModule('node:ffi') !== undefined && process.platform === 'linux';
-  expect(inGateway(script)).toBe(canCall ? 'function' : 'undefined');
+  expect(JSON.parse(inGateway(script))).toEqual({ canRelease: canCall, isLess: canCall });
 });
