@@ -176,24 +176,44 @@ describe('an inspected route', () => {
     expect(rig.seen.map((seen) => seen.url)).toEqual(['/v1']);
   });
 
-  test('drops what speaks about one connection, and method overrides', async () => {
+  test('drops what speaks about one connection', async () => {
     await rig.start((r) => [secureRoute(r)]);
     await rig.curl(
       url(),
       '--http1.1',
-      ...[
-        'Connection: close, X-Hop',
-        'X-Hop: 1',
-        'Keep-Alive: 1',
-        'TE: trailers',
-        'Proxy-Authorization: Basic x',
-        'X-HTTP-Method-Override: DELETE',
-        'X-Stays: 1',
-      ].flatMap((line) => ['-H', line]),
+      ...['Connection: close, X-Hop', 'X-Hop: 1', 'Keep-Alive: 1', 'TE: trailers', 'Proxy-Authorization: Basic x', 'X-Stays: 1'].flatMap(
+        (line) => ['-H', line],
+      ),
     );
     const names = Object.keys(rig.seen[0]?.headers ?? {});
     expect(names).toContain('x-stays');
-    for (const name of ['x-hop', 'keep-alive', 'te', 'proxy-authorization', 'x-http-method-override']) expect(names).not.toContain(name);
+    for (const name of ['x-hop', 'keep-alive', 'te', 'proxy-authorization']) expect(names).not.toContain(name);
+  });
+
+  test.each([
+    ['/items', 'X-HTTP-Method-Override: DELETE'],
+    ['/items', 'X-HTTP-Method: DELETE'],
+    ['/items', 'X-Method-Override: DELETE'],
+    ['/items', 'X_HTTP_Method_Override: DELETE'],
+    ['/items?_method=DELETE', 'X-Stays: 1'],
+    ['/items?a=1;%5Fmethod=DELETE', 'X-Stays: 1'],
+  ])('refuses a request that asks to be taken for another method where a rule states its methods: %s, %s', async (target, header) => {
+    await rig.start((r) => [secureRoute(r, { methods: ['GET', 'POST'] })]);
+    const send = (to: string, field: string): ReturnType<typeof rig.curl> => rig.curl(url(to), '-X', 'POST', '-d', '{}', '-H', field);
+    expect((await send('/items', 'X-Stays: 1')).status).toBe(200);
+    rig.seen.length = 0;
+    const refused = await send(target, header);
+    expect(refused.status).toBe(403);
+    expect(JSON.parse(refused.text)).toMatchObject({
+      error: { reason: 'method-override', hint: expect.stringContaining('Send the method itself') },
+    });
+    expect(rig.seen).toHaveLength(0);
+  });
+
+  test('passes a method override where the rule allows every method anyway', async () => {
+    await rig.start((r) => [secureRoute(r)]);
+    await rig.curl(url('/items?_method=DELETE'), '-X', 'POST', '-d', '{}', '-H', 'X-HTTP-Method-Override: DELETE');
+    expect(rig.seen[0]).toMatchObject({ url: '/items?_method=DELETE', headers: { 'x-http-method-override': 'DELETE' } });
   });
 
   test('waits with 100 Continue for the decision', async () => {

@@ -10,6 +10,7 @@ import { headersMeet, queryMeets } from './conditions.ts';
 import { grantHint, unblockHint } from './fix-command.ts';
 import { refuseForgeWrite, refuseUncheckedRoad } from './git-road.ts';
 import type { HeaderList } from './headers.ts';
+import { overridesMethod } from './method-override.ts';
 import type { Refusal, RefusalReason } from './refusal.ts';
 import { namesTenant } from './tenants.ts';
 
@@ -97,9 +98,10 @@ export function decide(policy: EgressPolicy, request: EgressRequest, now: number
     );
   }
   let left: readonly Route[] = routes;
-  for (const { reason, what, passes } of RULES) {
+  for (const { reason, what, passes, hint } of RULES) {
     const passing = left.filter((route) => passes(route, request, parsed.path));
-    if (passing.length === 0) return refuseRequest(policy, request, { reason, what: what(request), path: parsed.path, route: left[0] });
+    if (passing.length === 0)
+      return refuseRequest(policy, request, { reason, what: what(request), path: parsed.path, route: left[0], hint });
     left = passing;
   }
   const route = left[0] ?? routes[0];
@@ -111,6 +113,8 @@ interface Rule {
   readonly reason: RefusalReason;
   readonly what: (request: EgressRequest) => string;
   readonly passes: (route: Route, request: EgressRequest, path: string) => boolean;
+  /** What to do, where a wider route is not the way */
+  readonly hint?: string;
 }
 
 const READ_ONLY = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -121,6 +125,12 @@ const RULES: readonly Rule[] = [
     reason: 'method-not-allowed',
     what: ({ method }) => method,
     passes: ({ methods }, { method }) => methods === undefined || methods.includes(method),
+  },
+  {
+    reason: 'method-override',
+    what: ({ method }) => `${method} in the place of another method`,
+    passes: ({ methods }, request) => methods === undefined || !overridesMethod(request),
+    hint: 'Send the method itself, without an override in a header or in `_method`.',
   },
   {
     reason: 'path-not-allowed',
@@ -162,10 +172,11 @@ function refuseRequest(
     what,
     path,
     route,
-  }: { readonly reason: RefusalReason; readonly what: string; readonly path: string; readonly route: Route | undefined },
+    hint = grantHint(policy.task, { host: name, port, method, path }),
+  }: { reason: RefusalReason; what: string; path: string; route: Route | undefined; hint: string | undefined },
 ): Denied {
   const message = `no route allows ${what} on \`${name}\`${route === undefined ? '' : ` (route \`${route.name}\`)`}`;
-  return deny(reason, message, grantHint(policy.task, { host: name, port, method, path }));
+  return deny(reason, message, hint);
 }
 
 export function deny(reason: RefusalReason, message: string, hint: string): Denied {

@@ -8,11 +8,9 @@ import { isGateHost } from '../../core/forge-hosts.ts';
 import { normalisePath } from '../../core/request-path.ts';
 import type { Denied, EgressRequest } from './decide.ts';
 import type { HeaderList } from './headers.ts';
-import { parameterName, parametersOf } from './query-parameters.ts';
+import { overridesMethod } from './method-override.ts';
 
-/** Requests that may have a body, or ask a server to take them for others. */
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
-const OVERRIDES = new Set(['x-http-method-override', 'x-http-method', 'x-method-override']);
 
 /** Longest body that is read to see that it only asks; the largest queries have some ten KiB */
 export const MAX_QUESTION_BYTES = 256 * 1024;
@@ -48,14 +46,9 @@ const OTHER: readonly RegExp[] = [
 export type ForgeIntent = 'read' | 'question' | 'write';
 
 /** What a request to a forge would do, by its head. */
-export function forgeIntent({
-  name,
-  method,
-  target,
-  headers = [],
-}: Pick<EgressRequest, 'name' | 'method' | 'target' | 'headers'>): ForgeIntent {
+export function forgeIntent({ name, method, target, headers }: Pick<EgressRequest, 'name' | 'method' | 'target' | 'headers'>): ForgeIntent {
   if (namesReceivePack(target)) return 'write';
-  if (headers.some(([field]) => OVERRIDES.has(field)) || namesMethod(target)) return 'write';
+  if (overridesMethod({ target, headers })) return 'write';
   if (READING.has(method)) return 'read';
   const parsed = normalisePath(target);
   if (!parsed.ok || !['POST', 'PATCH', 'PUT', 'DELETE'].includes(method)) return 'write';
@@ -64,13 +57,6 @@ export function forgeIntent({
   if (method === 'POST' && OTHER.some((pattern) => pattern.test(path))) return 'read';
   const below = belowApi(name, path);
   return below !== undefined && !FILES.test(below) && TALK.some((pattern) => pattern.test(below)) ? 'read' : 'write';
-}
-
-/** Some servers also take `;` between parameters. */
-function namesMethod(target: string): boolean {
-  return parametersOf(target)
-    .flatMap((pair) => pair.split(';'))
-    .some((pair) => parameterName(pair) === '_method');
 }
 
 /** Also where it is written with escapes, or as a parameter of the question which services there are. */

@@ -19,8 +19,8 @@ const HOP_BY_HOP = new Set([
   'alt-svc',
 ]);
 
-/** Fields by which a request asks to be taken for one of another method or path. */
-const OVERRIDES = new Set(['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url']);
+/** Fields by which a request asks to be taken for one of another path; proxies write them, clients do not. */
+const PATH_OVERRIDES = new Set(['x-original-url', 'x-rewrite-url']);
 
 /** The list form of Node's flat `rawHeaders`; HTTP/2 pseudo headers are left out. */
 export function headerList(raw: readonly string[]): HeaderList {
@@ -44,7 +44,7 @@ export function headerValue(headers: HeaderList, name: string): string | undefin
 /** Fields of a request that go upstream; `host` and the credential are set by the caller. */
 export function forwardedHeaders(headers: HeaderList): HeaderList {
   const named = connectionFields(headerValue(headers, 'connection'));
-  return headers.filter(([name]) => !HOP_BY_HOP.has(name) && !OVERRIDES.has(name) && !named.has(name) && name !== 'host');
+  return headers.filter(([name]) => !HOP_BY_HOP.has(name) && !PATH_OVERRIDES.has(name) && !named.has(name) && name !== 'host');
 }
 
 /** Fields of a response that go back into the bottle, flat as `writeHead` takes them. */

@@ -6,6 +6,7 @@ export const REFUSAL_STATUS = {
   'host-blocked': 403,
   'port-not-allowed': 403,
   'method-not-allowed': 403,
+  'method-override': 403,
   'path-not-allowed': 403,
   'tenant-not-allowed': 403,
   'query-not-allowed': 403,

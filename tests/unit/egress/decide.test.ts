@@ -95,6 +95,9 @@ describe('decide', () => {
     expect(reason({ websocket: false }, { isWebSocket: true })).toBe('upgrade-not-allowed');
     expect(reason({ methods: ['GET'] }, { hasBody: true })).toBe('body-not-allowed');
     expect(reason({}, { hasBody: true })).toBe('allowed');
+    expect(reason({ methods: ['GET'] }, { target: '/?x=1&_METHOD=PUT' })).toBe('method-override');
+    expect(reason({ methods: ['GET'] }, { headers: [['x_method_override', 'GET']] })).toBe('method-override');
+    expect(reason({}, { target: '/?_method=PUT' })).toBe('allowed');
   });
 
   test('agrees with a model of the union of equally specific routes', () => {

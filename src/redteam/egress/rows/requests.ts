@@ -16,6 +16,13 @@ const ENTRIES: readonly (HttpTry & { readonly entry: string })[] = [
   { entry: 'absolute form', way: 'absolute', secure: false },
 ];
 
+const OVERRIDES: readonly HttpTry[] = [
+  ...['X-HTTP-Method-Override: DELETE', 'X-HTTP-Method: DELETE', 'X-Method-Override: DELETE', 'X_HTTP_Method_Override: DELETE'].map(
+    (header): HttpTry => ({ headers: [header] }),
+  ),
+  ...['_method=DELETE', '%5Fmethod=DELETE', 'a=1;_method=DELETE'].map((query): HttpTry => ({ path: `/allowed?${query}` })),
+];
+
 const shown = (outcomes: readonly Outcome[]): string => outcomes.map(summary).join('; ');
 
 export const REQUEST_ROWS: readonly Row<EgressBench>[] = [
@@ -90,34 +97,40 @@ export const REQUEST_ROWS: readonly Row<EgressBench>[] = [
   {
     id: 'E11',
     title: 'method overrides, h2c, a body where none belongs',
-    claim: 'No header and no other protocol on the same connection makes a server carry out another method than the one that was judged.',
-    attack: 'asks for another method in a header, or for another protocol on the same connection',
-    defence: 'overrides and upgrades to h2c are refused or dropped where a route restricts methods',
+    claim: 'No header, no query and no other protocol on the same connection makes a server carry out another method than the judged one.',
+    attack: 'asks for another method in a header or in the query, or for another protocol on the same connection',
+    defence: 'overrides are refused where a route restricts methods, upgrades to h2c everywhere',
     control: 'the server sees each of them past the gateway',
     async run(trial, bench) {
       const { target } = bench;
-      const headers = ['X-HTTP-Method-Override: DELETE', 'X-HTTP-Method: DELETE', 'X-Method-Override: DELETE'];
+      const overrides = OVERRIDES.map((wanted): HttpTry => ({ ...wanted, method: 'POST', body: 'x' }));
       const h2c = ['Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA'];
       const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
-      const overrides = (): number => target.seen.filter((request) => /method/i.test(Object.keys(request.headers).join())).length;
+      const overridden = (): number => target.seen.filter(({ method }) => method === 'POST').length;
       const upgrades = (): number => target.seen.filter((request) => request.headers.upgrade === 'h2c').length;
       target.reset();
       await bench.probeOutside([
-        ...headers.map((header) => httpStep(target, { headers: [header], way: 'outside', secure: false })),
+        ...overrides.map((wanted) => httpStep(target, { ...wanted, way: 'outside', secure: false })),
         httpStep(target, { headers: h2c, way: 'outside', secure: false }),
       ]);
       trial.control(
         'past the gateway',
-        overrides() === headers.length && upgrades() === 1,
-        `${overrides()} overrides, ${upgrades()} upgrades`,
+        overridden() === overrides.length && upgrades() === 1,
+        `${overridden()} overrides, ${upgrades()} upgrades`,
       );
       const bottle = await bench.shared();
+      const [honest] = await bench.probe(bottle, [httpStep(target, { method: 'POST', body: 'x' })]);
+      trial.control(
+        'the same request without an override',
+        honest !== undefined && isOk(honest),
+        honest === undefined ? '' : summary(honest),
+      );
       target.reset();
       const outcomes = await bench.probe(bottle, [
-        ...headers.map((header) => httpStep(target, { headers: [header] })),
+        ...overrides.map((wanted) => httpStep(target, wanted)),
         httpStep(target, { headers: h2c, secure: false }),
       ]);
-      trial.attack('an override at the server', overrides() > 0, shown(outcomes));
+      trial.attack('an override at the server', overridden() > 0, shown(outcomes));
       trial.attack('an upgrade to h2c at the server', upgrades() > 0, shown(outcomes.slice(-1)));
       const [prior] = await bench.probe(bottle, [httpStep(target, { raw: preface, secure: false })]);
       trial.attack(
