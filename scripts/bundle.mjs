@@ -55,6 +55,7 @@ await build({
     'sealed-network': 'src/sidecars/gateway/index.ts',
   },
   platform: 'node',
+  preserveEntrySignatures: 'allow-extension',
   // CommonJS packages ask for it
   transform: { define: { __dirname: 'import.meta.dirname', __filename: 'import.meta.filename' } },
   plugins: [readBuiltinsLazily, interpretSchemas],
@@ -69,6 +70,8 @@ await build({
     chunkFileNames: '[name]-[hash].js',
     sourcemap: true,
     minify: { compress: false, mangle: false },
+    // otherwise parts of it come to lie in the file of a gateway, which a command has no use for
+    codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'core', test: /\/src\/core\/(?!own-file)/ }] },
   },
 });
 

@@ -19,7 +19,7 @@ export async function answerQuestion(context: TaskContext, slug: string, id: str
 /** Lets a bottle that sent its canary go on. Throws WRONG_STATE where it did not. */
 export async function resumeEgress(context: TaskContext, slug: string): Promise<void> {
   const dirs = bottleDirs(context.paths, slug);
-  if (networkCanaryMark(dirs) === undefined)
+  if ((await networkCanaryMark(dirs)) === undefined)
     throw new TerokError('WRONG_STATE', `The egress of \`${slug}\` is not stopped.`, { hint: `\`terok status ${slug}\` says how it is.` });
   await resumeNetwork(dirs);
 }
@@ -27,7 +27,7 @@ export async function resumeEgress(context: TaskContext, slug: string): Promise<
 /** What `status` says about it. */
 export async function dataLossNotes(context: TaskContext, slug: string): Promise<readonly string[]> {
   const dirs = bottleDirs(context.paths, slug);
-  const mark = networkCanaryMark(dirs);
+  const mark = await networkCanaryMark(dirs);
   const questions = await networkQuestions(dirs);
   return [
     ...(mark === undefined

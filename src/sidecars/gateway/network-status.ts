@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { type EgressPolicy, ignoreCodes } from '../../core/index.ts';
-import { type Question, readTripwireMark, type TripwireMark } from '../egress/index.ts';
+import type { Question, TripwireMark } from '../egress/index.ts';
 import { canaryMarkFile } from './canary-file.ts';
 import { askGateway } from './control-client.ts';
 import type { GatewayStatus } from './gateway.ts';
@@ -42,8 +43,10 @@ export async function answerNetworkQuestion(dirs: NetworkDirs, id: string, allow
 }
 
 /** The mark of a bottle that sent its canary; undefined where it did not. */
-export function networkCanaryMark({ stateDir }: NetworkDirs): TripwireMark | undefined {
-  return readTripwireMark(canaryMarkFile(stateDir));
+export async function networkCanaryMark({ stateDir }: NetworkDirs): Promise<TripwireMark | undefined> {
+  const file = canaryMarkFile(stateDir);
+  // All that a gateway is made of is loaded with it
+  return existsSync(file) ? (await import('../egress/index.ts')).readTripwireMark(file) : undefined;
 }
 
 /** Lets a bottle that sent its canary go on, also where its gateway does not run. */
