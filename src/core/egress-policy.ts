@@ -38,6 +38,8 @@ export interface Route {
   readonly forgeWrites?: boolean;
   /** ISO 8601; from then on the route is as good as absent */
   readonly expiresAt?: string;
+  /** The same moment by the clock of the boot in which it was set */
+  readonly bootEnd?: { readonly boot: string; readonly uptimeMs: number };
 }
 
 /** Either one of `values`, exactly once, or not there at all. */

@@ -79,6 +79,7 @@ export {
   writeRecord,
 } from './resolve/metadata.ts';
 export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, takenSlugs } from './resolve/slug.ts';
+export { type Clock, endAfter, msLeft, readClock } from './route-end.ts';
 export { type GitOptions, git, gitText, resolveRevision } from './run-git.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
 export { settleAll } from './settle-all.ts';

@@ -2,7 +2,7 @@
  * Scope: one policy from what the configuration gives and what a person said since. Out of scope: deciding requests. Fail-safe direction:
  * what has ended is left out, a block wins, a conflict is an error that names both routes.
  */
-import type { EgressPolicy, HostBlock, Route } from '../core/index.ts';
+import { type EgressPolicy, type HostBlock, msLeft, type Route, readClock } from '../core/index.ts';
 import { parseEgressPolicy } from '../core/resolve/index.ts';
 import type { StoredRule } from './stored-rule.ts';
 
@@ -18,20 +18,24 @@ export interface ComposedPolicy {
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** `later` in the order in which they were said: an allowance takes back an earlier block of exactly its host. Throws INVALID_ROUTE. */
+/**
+ * `later` in the order in which they were said: an allowance takes back an earlier block of exactly its host.
+ * @param isOpen whether a route has not ended; by the clocks of this machine where absent
+ * @throws INVALID_ROUTE
+ */
 export function composePolicy(
   base: { readonly policy: EgressPolicy; readonly origins: Readonly<Record<string, string>> },
   later: readonly PolicySource[],
-  now: number = Date.now(),
+  isOpen: (route: Route) => boolean = openByClock(),
 ): ComposedPolicy {
-  const routes: Route[] = base.policy.routes.filter((route) => isOpen(route, now));
+  const routes: Route[] = base.policy.routes.filter(isOpen);
   const origins: Record<string, string> = { ...base.origins };
   let blocks: readonly HostBlock[] = base.policy.blocks ?? [];
   for (const { origin, rule } of later.flatMap((source) => source.rules.map((rule) => ({ origin: source.origin, rule })))) {
     if (rule.action === 'block') {
       blocks = [...blocks, rule.block];
       origins[blockLabel(rule.block)] = origin;
-    } else if (isOpen(rule.route, now)) {
+    } else if (isOpen(rule.route)) {
       const route = { ...rule.route, name: freeName(rule.route.name, routes) };
       routes.push(route);
       blocks = blocks.flatMap((block) => (takesBack(route, block) ? restOf(block, route, routes) : [block]));
@@ -59,8 +63,9 @@ export function blockLabel({ host, port }: HostBlock): string {
   return `${host}:${port ?? '*'}`;
 }
 
-function isOpen({ expiresAt }: Route, now: number): boolean {
-  return expiresAt === undefined || now < Date.parse(expiresAt);
+function openByClock(): (route: Route) => boolean {
+  const clock = readClock();
+  return (route) => msLeft(route, clock) > 0;
 }
 
 function freeName(name: string, routes: readonly Route[]): string {

@@ -3,7 +3,7 @@
  * composing (`policy/`). Fail-safe direction: nothing is written that does not compose for every task concerned; what is written holds,
  * also where terok is killed before a gateway was told.
  */
-import { type HostBlock, hostPatternCovers, type Route, TerokError } from '../core/index.ts';
+import { endAfter, type HostBlock, hostPatternCovers, msLeft, type Route, readClock, TerokError } from '../core/index.ts';
 import { parseEgressPolicy, parseRoutes } from '../core/resolve/index.ts';
 import { blockLabel, changeRules, composePolicy, type StoredRule } from '../policy/index.ts';
 import type { TaskContext } from './context.ts';
@@ -69,7 +69,7 @@ async function toRoute(context: TaskContext, scope: EgressScope, request: Omit<G
     ...(methods === undefined ? {} : { methods }),
     ...(paths === undefined ? {} : { paths }),
     ...(privateNetworks === undefined ? {} : { privateNetworks }),
-    ...(forMs === undefined ? {} : { expiresAt: new Date(Date.now() + forMs).toISOString() }),
+    ...(forMs === undefined ? {} : endAfter(forMs)),
   };
   const name = `allow-${host.replace(/^\*\./, 'any.').slice(0, 80)}`.replace(/[^a-z0-9._-]/g, '-');
   const [route] = parseRoutes([{ name, ...fields }], 'the allowance');
@@ -144,10 +144,10 @@ function isSameBlock(one: HostBlock, other: HostBlock): boolean {
 
 /** Same but for its end: a new grant takes the place of the old one. */
 function isSame(one: Route, other: Route): boolean {
-  const bare = ({ expiresAt: _, ...route }: Route): string => JSON.stringify(route);
+  const bare = ({ expiresAt: _, bootEnd: __, ...route }: Route): string => JSON.stringify(route);
   return bare(one) === bare(other);
 }
 
 function hasEnded(rule: StoredRule): boolean {
-  return rule.action === 'allow' && rule.route.expiresAt !== undefined && Date.parse(rule.route.expiresAt) <= Date.now();
+  return rule.action === 'allow' && msLeft(rule.route, readClock()) <= 0;
 }

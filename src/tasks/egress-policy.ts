@@ -9,6 +9,7 @@ import { bottleDirs, type EgressPolicy, ignoreCodes, systemCodeOf, TerokError, w
 import { readRecord } from '../core/resolve/index.ts';
 import { type ComposedPolicy, composePolicy, type PolicySource, readRules } from '../policy/index.ts';
 import type { Project } from '../projects/index.ts';
+import { EndedRoutes, endedRoutesFile } from '../sidecars/egress/index.ts';
 import { type NetworkDirs, sealedNetworkStatus, setNetworkPolicy } from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
 import { readTask } from './task-record.ts';
@@ -34,7 +35,12 @@ export async function taskPolicy(context: TaskContext, slug: string, start?: Egr
   if (task === undefined || policy === undefined)
     throw new TerokError('NOT_FOUND', `The task \`${slug}\` has no policy yet.`, { hint: 'List the tasks with `terok list`.' });
   const sources = [...(await projectSource(task.project)), ...(await sourceOf(taskRulesDir(context, slug), 'the task'))];
-  return composePolicy({ policy: { ...policy, task: slug }, origins: task.routeOrigins ?? {} }, sources);
+  const ended = new EndedRoutes(endedRoutesFile(bottleDirs(context.paths, slug).stateDir));
+  const composed = composePolicy({ policy: { ...policy, task: slug }, origins: task.routeOrigins ?? {} }, sources, (route) =>
+    ended.isOpen(route),
+  );
+  ended.save();
+  return composed;
 }
 
 export async function projectSource(project: Pick<Project, 'dataDir'>): Promise<readonly PolicySource[]> {

@@ -1,6 +1,6 @@
 /* `terok egress` and `terok audit` around a bottle that runs: real command line, real gateway, a server on the loopback of the host. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -129,6 +129,32 @@ describe('a bottle that runs', () => {
     await waitUntil(async () => (await json<{ gateway: string }>('status', TASK)).gateway === 'running', 20_000, 'the gateway');
     await waitUntil(async () => (await bottle('true')).status === 0, 20_000, 'the channel');
     expect((await curl()).status).not.toBe(0);
+  });
+
+  test('does not get a timed grant back because the clock of the host was set back', async () => {
+    await allow('--for', '1s');
+    const rulesDir = path.join(home.root, 'st/bottles', TASK, 'egress');
+    const newest = path.join(
+      rulesDir,
+      readdirSync(rulesDir)
+        .filter((name) => name.endsWith('.json'))
+        .sort()
+        .at(-1) ?? '',
+    );
+    const seenWithClockSetBack = async (change: (route: { bootEnd?: unknown }) => void): Promise<string> => {
+      const version = JSON.parse(readFileSync(newest, 'utf8'));
+      const rule = version.rules.find((each: { route?: { expiresAt?: string } }) => each.route?.expiresAt !== undefined);
+      // An end that is still to come is what a clock that was set back sees
+      rule.route.expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+      change(rule.route);
+      writeFileSync(newest, JSON.stringify(version));
+      return (await curl()).stdout;
+    };
+    await waitUntil(async () => (await curl()).status !== 0, 10_000, 'the end of the grant');
+    expect(await seenWithClockSetBack(() => undefined)).not.toContain('served');
+    expect(await seenWithClockSetBack((route) => delete route.bootEnd)).toContain('served');
+    await deny();
+    await deny('--undo');
   });
 
   test('gets rules that a killed command wrote but did not bring to the gateway', async () => {

@@ -81,6 +81,10 @@ export const routeSchema = z
   .strictObject({
     ...routeFields,
     expiresAt: z.iso.datetime().optional().describe('When the route ends by itself'),
+    bootEnd: z
+      .strictObject({ boot: z.string().max(64), uptimeMs: z.int().min(0) })
+      .optional()
+      .describe('The same moment by the clock of a boot'),
     inject: injectionSchema.optional(),
     oauth: oauthAnswerSchema.optional(),
     dataLoss: dataLossSchema.optional(),

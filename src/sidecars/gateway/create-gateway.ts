@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import type { EgressPolicy } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
-import { RouteExpiry, withoutEnded } from '../egress/index.ts';
+import { EndedRoutes, endedRoutesFile, RouteExpiry } from '../egress/index.ts';
 import { Gateway } from './gateway.ts';
 import type { GatewayListeners } from './gateway-listeners.ts';
 import { createParts } from './gateway-parts.ts';
@@ -15,7 +15,8 @@ export async function createGateway(
   listeners: GatewayListeners,
   shutdown: () => void,
 ): Promise<Gateway> {
-  const policy = withoutEnded(plan.policy);
+  const ended = new EndedRoutes(endedRoutesFile(plan.stateDir));
+  const policy = ended.without(plan.policy);
   const parts = await createParts({ ...plan, policy }, files);
   let current = policy;
   let last: Promise<void> = Promise.resolve();
@@ -30,23 +31,25 @@ export async function createGateway(
     listeners.trim();
     expiry.watch(next);
     replacePlan(files.plan, { ...plan, policy: next });
+    ended.save();
   };
-  const setPolicy = (next: EgressPolicy): Promise<void> =>
+  const setPolicy = (wanted: EgressPolicy): Promise<void> =>
     inTurn(async () => {
+      const next = ended.without(wanted);
       await parts.assertSecrets(next);
       await listeners.change(next);
       adopt(next);
     });
-  const expiry = new RouteExpiry((now) => {
+  const expiry = new RouteExpiry(() => {
     const narrow = async (): Promise<void> => {
-      const left = withoutEnded(current, now);
+      const left = ended.without(current);
       await listeners.change(left);
       adopt(left);
     };
-    // What is not written to disk is left out again by the next gateway, because it has ended
     inTurn(narrow).catch((error: unknown) => process.emitWarning(messageOf(error)));
   });
   if (policy !== plan.policy) replacePlan(files.plan, { ...plan, policy });
+  ended.save();
   expiry.watch(policy);
   const gateway = new Gateway(parts, {
     setPolicy,
