@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { isTerokError, messageOf } from '../core/index.ts';
-import { bringsLfsPointers, changesOfCommits, openTaskRepository, readBlob, readVerdict, resolveTask } from '../projects/git/index.ts';
+import { changesOfCommits, lfsPointersOf, openTaskRepository, readBlob, readVerdict, resolveTask } from '../projects/git/index.ts';
 import { trustSurfaceOf } from '../review/index.ts';
 import { readUpstream, type Upstream } from '../upstream/index.ts';
 import type { TaskContext } from './context.ts';
@@ -88,7 +88,7 @@ async function reasonToWait({ task, gate, repository, ref, next }: Candidate, gl
   if (base === undefined) return 'where it began is not known';
   const changes = await changesOfCommits(repository, base, next);
   if (changes === undefined) return 'it changes too much to be judged';
-  if (await bringsLfsPointers(repository, next, base)) return 'it brings files of Git LFS, whose objects git does not push';
+  if ((await lfsPointersOf(repository, next, base)).length > 0) return 'it brings files of Git LFS, whose objects git does not push';
   const { findings, omitted } = await trustSurfaceOf(changes, async (id) => await readBlob(repository, id));
   if (findings.length + omitted === 0) return undefined;
   const names = [...new Set(findings.map(({ path: where }) => where))];

@@ -3,7 +3,7 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { bringsLfsPointers, openTaskRepository, resolveTask, underApproval } from '../projects/git/index.ts';
+import { lfsPointersOf, openTaskRepository, resolveTask, underApproval } from '../projects/git/index.ts';
 import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
@@ -40,9 +40,9 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
 
 /** Files whose contents stay behind are worth nothing to whoever gets them. */
 async function assertNoLfsPointers(repository: string, tip: string): Promise<void> {
-  if (!(await bringsLfsPointers(repository, tip, await resolveTask(repository)))) return;
+  if ((await lfsPointersOf(repository, tip, await resolveTask(repository))).length === 0) return;
   throw new TerokError('REFUSED', 'The work brings files of Git LFS, whose objects a push of terok does not take along.', {
-    hint: 'Take it with `terok apply`, put the files themselves in place, and push from your repository with `git lfs` installed.',
+    hint: 'Take it with `terok apply`, which brings the objects as well, and push from your repository with `git lfs` installed.',
   });
 }
 

@@ -48,7 +48,10 @@ export function createReviews(context: TaskContext, findTask: (slug: string) => 
 /** Takes approved work into the user's repository or directory. */
 export async function applyWork(context: TaskContext, task: TaskRecord, choice: ApplyWish): Promise<ApplyReport> {
   const { review, agreed } = await agreedReview(context, task, choice);
-  const { result, approval } = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source);
+  const { result, approval } = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source, async () => {
+    const { bringLfsObjects } = await import('./bring-lfs-objects.ts');
+    await bringLfsObjects(task, review);
+  });
   if (choice.provenance === true) await stateProvenance(context, task, approval);
   await updateTask(context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
   return {

@@ -8,6 +8,7 @@ const MAX_CHANGES = 20_000;
 /** Longer contents give no details */
 const MAX_BLOB_BYTES = 1024 ** 2;
 const MAX_POINTER_BYTES = 1_024;
+const POINTER_START = Buffer.from('version https://git-lfs.github.com/spec/');
 
 /** The commit that a task began with. */
 export async function resolveTask(repository: string): Promise<string | undefined> {
@@ -52,8 +53,8 @@ export async function readBlob(repository: string, id: string): Promise<Buffer |
   return (await git(repository, ['cat-file', 'blob', id])).stdout;
 }
 
-/** True where the commits since `base` bring a file that stands for an object of Git LFS, which a push of git does not take along. */
-export async function bringsLfsPointers(repository: string, tip: string, base: string | undefined): Promise<boolean> {
+/** Files that stand for objects of Git LFS among what the commits since `base` bring: a push of git does not take those objects along. */
+export async function lfsPointersOf(repository: string, tip: string, base: string | undefined): Promise<readonly Buffer[]> {
   const since = base === undefined ? [] : [`^${base}`];
   const ids = await gitText(repository, ['rev-list', '--objects', '--no-object-names', '--end-of-options', tip, ...since, '--']);
   const check = await gitText(repository, ['cat-file', '--batch-check=%(objectname) %(objecttype) %(objectsize)'], {
@@ -63,7 +64,13 @@ export async function bringsLfsPointers(repository: string, tip: string, base: s
     .split('\n')
     .map((line) => line.split(' '))
     .filter(([, type, size]) => type === 'blob' && Number(size) <= MAX_POINTER_BYTES);
-  if (small.length === 0) return false;
+  if (small.length === 0) return [];
   const { stdout } = await git(repository, ['cat-file', '--batch'], { input: small.map(([id = '']) => `${id}\n`).join('') });
-  return stdout.includes('\nversion https://git-lfs.github.com/spec/');
+  let at = 0;
+  const contents = small.map(([, , size]) => {
+    const begin = stdout.indexOf('\n', at) + 1;
+    at = begin + Number(size) + 1;
+    return stdout.subarray(begin, at - 1);
+  });
+  return contents.filter((content) => content.subarray(0, POINTER_START.length).equals(POINTER_START));
 }

@@ -1,7 +1,7 @@
 export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
 export { type Approval, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
-export { bringsLfsPointers, changesOfCommits, readBlob, resolveTask } from './commit-changes.ts';
+export { changesOfCommits, lfsPointersOf, readBlob, resolveTask } from './commit-changes.ts';
 export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
 export {
   ensureGate,

@@ -33,14 +33,19 @@ export async function underApproval<T>(
   }
 }
 
-/** Takes the reviewed commit into the user's repository or directory, and gives the approval that was used. */
+/**
+ * Takes the reviewed commit into the user's repository or directory, and gives the approval that was used.
+ *
+ * @param bringObjects takes what its files stand for, before a branch names them
+ */
 export async function applyApproved(
   request: Omit<TakeRequest, 'target'>,
   source: string,
+  bringObjects: () => Promise<void> = async () => undefined,
 ): Promise<{ readonly result: ApplyResult; readonly approval: Approval }> {
   const { gate, review } = request;
-  return await underApproval({ ...request, target: source }, async (approval) => ({
-    result: await applyTask({ gate, slug: review.slug, source, ref: review.ref, tip: review.new }),
-    approval,
-  }));
+  return await underApproval({ ...request, target: source }, async (approval) => {
+    await bringObjects();
+    return { result: await applyTask({ gate, slug: review.slug, source, ref: review.ref, tip: review.new }), approval };
+  });
 }

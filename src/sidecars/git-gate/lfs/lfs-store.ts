@@ -50,6 +50,18 @@ export async function hasLfsObject(directory: string | undefined, { oid, size }:
   return found?.isFile() === true && found.size === size;
 }
 
+/** Gives a directory the object that it lacks and another one has; its bytes are looked at again. */
+export async function copyLfsObject(object: LfsObject, from: string, to: string): Promise<void> {
+  if (await hasLfsObject(to, object)) return;
+  const found = await openLfsObject(from, object.oid);
+  if (found === undefined) return;
+  try {
+    await storeLfsObject({ directory: to }, object.oid, found.handle.createReadStream({ autoClose: false }), found.size);
+  } finally {
+    await found.handle.close();
+  }
+}
+
 /** Bytes of all objects that the task pushed. */
 export async function measureLfs(directory: string): Promise<number> {
   const entries = (await ignoreCodes(['ENOENT'], () => readdir(directory, { recursive: true, withFileTypes: true }))) ?? [];
