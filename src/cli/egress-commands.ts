@@ -99,16 +99,25 @@ export const EGRESS_COMMANDS = {
     summary: 'List requests that carry a secret and wait for an answer',
     details: ['A route with `dataLoss: {secrets: ask}` holds such a request for two minutes, then refuses it.'],
     arguments: { task },
-    options: { json },
+    options: { forget: { kind: 'flag', description: 'Take back every yes that still holds' }, json },
   },
   'egress answer': {
     summary: 'Let a request that waits go on, or refuse it',
+    details: [
+      'A yes also holds for the same find on the same host: for ten minutes where nothing is said. `terok egress questions --forget` takes all of them back.',
+    ],
     arguments: {
       task,
       id: { kind: 'required', description: 'Request, as `terok egress questions` shows it' },
-      answer: { kind: 'required', choices: ['yes', 'no'], description: 'Answer; a yes holds for ten minutes' },
+      answer: { kind: 'required', choices: ['yes', 'no'], description: 'Answer' },
     },
-    options: { json },
+    options: {
+      once: { kind: 'flag', description: 'For this request alone' },
+      for: { kind: 'value', placeholder: 'TIME', description: 'For so long, such as `30s` or `2h`, or until the gateway starts again' },
+      always: { kind: 'flag', description: 'For the life of the bottle' },
+      json,
+    },
+    examples: [['terok egress answer shop 3f2a1c yes --once', 'let one request pass']],
   },
   'egress resume': {
     summary: 'Let a bottle that sent its canary go on',

@@ -1,19 +1,30 @@
 /** What a person decides about data that a bottle wanted to send. */
 import { bottleDirs, TerokError } from '../core/index.ts';
-import { answerNetworkQuestion, networkCanaryMark, networkQuestions, resumeNetwork } from '../sidecars/gateway/index.ts';
+import {
+  answerNetworkQuestion,
+  forgetNetworkAnswers,
+  networkCanaryMark,
+  networkQuestions,
+  resumeNetwork,
+} from '../sidecars/gateway/index.ts';
 import type { TaskContext } from './context.ts';
-import type { EgressQuestion } from './egress-api.ts';
+import type { EgressAnswer, EgressQuestion } from './egress-api.ts';
 
 export async function listQuestions(context: TaskContext, slug: string): Promise<readonly EgressQuestion[]> {
   return await networkQuestions(bottleDirs(context.paths, slug));
 }
 
 /** Throws NOT_FOUND where no such question waits (any more). */
-export async function answerQuestion(context: TaskContext, slug: string, id: string, isAllowed: boolean): Promise<void> {
-  if (await answerNetworkQuestion(bottleDirs(context.paths, slug), id, isAllowed)) return;
+export async function answerQuestion(context: TaskContext, slug: string, id: string, answer: EgressAnswer): Promise<void> {
+  if (await answerNetworkQuestion(bottleDirs(context.paths, slug), id, answer)) return;
   throw new TerokError('NOT_FOUND', `No request of \`${slug}\` waits under \`${id}\`.`, {
     hint: `A request is refused when nobody answers in time. List those that wait with \`terok egress questions ${slug}\`.`,
   });
+}
+
+/** From here on, what was allowed to leave is asked about again. */
+export async function forgetAnswers(context: TaskContext, slug: string): Promise<void> {
+  await forgetNetworkAnswers(bottleDirs(context.paths, slug));
 }
 
 /** Lets a bottle that sent its canary go on. Throws WRONG_STATE where it did not. */

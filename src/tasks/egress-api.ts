@@ -140,6 +140,13 @@ export interface EgressQuestion {
   readonly found: string;
 }
 
+/** A yes also holds for the same find on the same host: ten minutes where `hold` is absent. */
+export interface EgressAnswer {
+  readonly allow: boolean;
+  /** `always`: for the life of the bottle */
+  readonly hold?: 'once' | 'always' | { readonly forMs: number };
+}
+
 /** What bottles may reach: looked at, changed, tried and learned. Every method throws `TerokError`. */
 export interface EgressApi {
   show(target: EgressTargetRef): Promise<EgressReport>;
@@ -159,7 +166,9 @@ export interface EgressApi {
   adopt(slug: string, routes: readonly Route[], reason: string): Promise<EgressChange>;
   /** Requests that carry what a data-loss rule asks about */
   questions(slug: string): Promise<readonly EgressQuestion[]>;
-  answer(slug: string, id: string, isAllowed: boolean): Promise<void>;
+  answer(slug: string, id: string, answer: EgressAnswer): Promise<void>;
+  /** Takes back every yes that still holds */
+  forgetAnswers(slug: string): Promise<void>;
   /** Lets a bottle that sent its canary go on */
   resume(slug: string): Promise<void>;
   /** Checks the record of decisions of one task, of all, or of a file, without any gateway */

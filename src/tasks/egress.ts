@@ -3,7 +3,7 @@ import { TerokError } from '../core/index.ts';
 import { takenSlugs } from '../core/resolve/index.ts';
 import { verifyAuditLog } from '../sidecars/egress/index.ts';
 import type { TaskContext } from './context.ts';
-import { answerQuestion, listQuestions, resumeEgress } from './data-loss.ts';
+import { answerQuestion, forgetAnswers, listQuestions, resumeEgress } from './data-loss.ts';
 import type { AuditReport, EgressApi, EgressTargetRef } from './egress-api.ts';
 import { grant, grantRoutes, refuse } from './egress-changes.ts';
 import { propose } from './egress-learn.ts';
@@ -37,7 +37,8 @@ export function createEgressApi(context: TaskContext, slugOf: (text: string) => 
     },
     adopt: async (text, routes, reason) => await grantRoutes(context, await scopeOf({ task: text }), routes, reason),
     questions: async (text) => await listQuestions(context, await slugOf(text)),
-    answer: async (text, id, isAllowed) => await answerQuestion(context, await slugOf(text), id, isAllowed),
+    answer: async (text, id, answer) => await answerQuestion(context, await slugOf(text), id, answer),
+    forgetAnswers: async (text) => await forgetAnswers(context, await slugOf(text)),
     resume: async (text) => await resumeEgress(context, await slugOf(text)),
     verifyAudit: async (target) => {
       if (target !== undefined && 'file' in target) return [verify(target.file, target.file)];

@@ -23,6 +23,7 @@ export function lazyEgress(context: TaskContext, slugOf: (text: string) => Promi
     adopt: async (...args) => await (await load()).adopt(...args),
     questions: async (...args) => await (await load()).questions(...args),
     answer: async (...args) => await (await load()).answer(...args),
+    forgetAnswers: async (...args) => await (await load()).forgetAnswers(...args),
     resume: async (...args) => await (await load()).resume(...args),
     verifyAudit: async (...args) => await (await load()).verifyAudit(...args),
   };

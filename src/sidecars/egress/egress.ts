@@ -11,6 +11,7 @@ import type { AuditLog } from './audit-log.ts';
 import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
 import {
+  type AnswerHold,
   DataLossGuard,
   type Question,
   Questions,
@@ -46,6 +47,8 @@ export interface EgressOptions {
   readonly upstreamCaPem?: string;
   /** Where totals of budgets lie, so that a restart does not forget them; in memory alone where absent */
   readonly budgetFile?: string;
+  /** Where answers lie that hold for ever; in memory alone where absent */
+  readonly answersFile?: string;
   /** Proxy of the host */
   readonly upstreamProxy?: UpstreamProxy;
   /** Addresses of a name; the host's resolver where absent */
@@ -71,7 +74,9 @@ export interface Egress {
   readonly questions: {
     list(): readonly Question[];
     /** False where no such question waits (any more) */
-    answer(id: string, isAllowed: boolean): boolean;
+    answer(id: string, isAllowed: boolean, hold?: AnswerHold): boolean;
+    /** Takes back every yes that still holds */
+    forgetAnswers(): void;
   };
   /** Lets a bottle that sent its canary go on */
   resume(): void;
@@ -113,7 +118,7 @@ class BottleEgress implements Egress {
   readonly #secrets: SecretCache;
   readonly #matchers = new MatcherCache();
   readonly #budgets: Budgets;
-  readonly #questions = new Questions();
+  readonly #questions: Questions;
   readonly #tripwire: Tripwire | undefined;
   readonly #dataLoss: DataLossGuard;
   #policy: EgressPolicy;
@@ -123,6 +128,7 @@ class BottleEgress implements Egress {
     this.#audit = options.audit;
     this.#budgets = new Budgets(options.budgetFile);
     this.#refusals = new Refusals(options.audit);
+    this.#questions = new Questions(options.answersFile);
     this.#secrets = new SecretCache(options.readSecret);
     this.#upstreams = new Upstreams({ ...options, dial: dialOf(options) });
     this.#tripwire = options.tripwire === undefined ? undefined : new Tripwire(options.tripwire);
@@ -161,10 +167,9 @@ class BottleEgress implements Egress {
     });
   }
 
-  readonly questions: Egress['questions'] = {
-    list: () => this.#questions.list(),
-    answer: (id, isAllowed) => this.#questions.answer(id, isAllowed),
-  };
+  get questions(): Egress['questions'] {
+    return this.#questions;
+  }
 
   resume(): void {
     this.#tripwire?.reset();

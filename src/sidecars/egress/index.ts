@@ -1,6 +1,6 @@
 export { type AuditEvent, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
 export { type AuditVerdict, verifyAuditLog } from './audit-verify.ts';
-export type { Question, TripwireMark, WatchedSource, WatchedValue } from './data-loss/index.ts';
+export type { AnswerHold, Question, TripwireMark, WatchedSource, WatchedValue } from './data-loss/index.ts';
 export { readTripwireMark } from './data-loss/index.ts';
 export { decide, decideConnection, type EgressTarget, isNameAllowed } from './decide.ts';
 export { type ResolveName, resolveOnHost } from './dial.ts';

@@ -2,12 +2,14 @@ import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import type { EgressPolicy } from '../../core/index.ts';
+import type { AnswerHold } from '../egress/index.ts';
 
 export type ControlRequest =
   | { readonly command: 'status' }
   | { readonly command: 'setPolicy'; readonly policy: EgressPolicy }
   | { readonly command: 'questions' }
-  | { readonly command: 'answer'; readonly id: string; readonly allow: boolean }
+  | { readonly command: 'answer'; readonly id: string; readonly allow: boolean; readonly hold?: AnswerHold }
+  | { readonly command: 'forgetAnswers' }
   | { readonly command: 'resume' }
   | { readonly command: 'shutdown' };
 

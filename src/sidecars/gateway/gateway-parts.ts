@@ -40,6 +40,7 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ...(await tripwireOf(plan)),
     audit,
     budgetFile: files.budgets,
+    answersFile: files.answers,
     ...(plan.upstreamProxy === undefined ? {} : { upstreamProxy: plan.upstreamProxy }),
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),

@@ -157,7 +157,9 @@ export class Gateway implements Arrivals {
       case 'questions':
         return this.#parts.egress.questions.list();
       case 'answer':
-        return this.#parts.egress.questions.answer(request.id, request.allow);
+        return this.#parts.egress.questions.answer(request.id, request.allow, request.hold);
+      case 'forgetAnswers':
+        return this.#parts.egress.questions.forgetAnswers();
       case 'resume':
         return this.#parts.egress.resume();
       case 'shutdown':

@@ -4,6 +4,7 @@ export { type GatePlan, type GatewayPlan, SEALED, type TargetsPlan } from './gat
 export type { NetworkDirs } from './network-files.ts';
 export {
   answerNetworkQuestion,
+  forgetNetworkAnswers,
   networkCanaryMark,
   networkQuestions,
   resumeNetwork,

@@ -12,6 +12,8 @@ export interface NetworkFiles {
   readonly audit: string;
   /** Totals of the budgets of routes */
   readonly budgets: string;
+  /** Data that a person allowed to leave, for the life of the bottle */
+  readonly answers: string;
   /** Directory of the records below; removed when the network is closed */
   readonly dir: string;
   readonly lock: string;
@@ -33,6 +35,7 @@ export function networkFiles({ stateDir, runtimeDir }: NetworkDirs): NetworkFile
     plan: path.join(stateDir, 'gateway.json'),
     audit: path.join(stateDir, 'audit.jsonl'),
     budgets: path.join(stateDir, 'egress-budgets.json'),
+    answers: path.join(stateDir, 'egress-answers.json'),
     dir,
     lock: path.join(stateDir, 'network.lock'),
     holder: path.join(dir, 'holder.json'),

@@ -1,13 +1,19 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { type EgressPolicy, ignoreCodes } from '../../core/index.ts';
-import type { Question, TripwireMark } from '../egress/index.ts';
+import type { AnswerHold, Question, TripwireMark } from '../egress/index.ts';
 import { canaryMarkFile } from './canary-file.ts';
 import { askGateway } from './control-client.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { type NetworkDirs, networkFiles } from './network-files.ts';
 import { recordedProcess } from './process-record.ts';
 import { askStatus } from './readiness.ts';
+
+/** For how long a yes holds; some minutes where absent. */
+interface NetworkAnswer {
+  readonly allow: boolean;
+  readonly hold?: AnswerHold;
+}
 
 export interface SealedNetworkStatus {
   readonly holder: 'alive' | 'gone';
@@ -38,8 +44,15 @@ export async function networkQuestions(dirs: NetworkDirs): Promise<readonly Ques
 }
 
 /** False where no such question waits (any more). */
-export async function answerNetworkQuestion(dirs: NetworkDirs, id: string, allow: boolean): Promise<boolean> {
-  return (await askGateway(networkFiles(dirs).controlSocket, { command: 'answer', id, allow })) === true;
+export async function answerNetworkQuestion(dirs: NetworkDirs, id: string, answer: NetworkAnswer): Promise<boolean> {
+  return (await askGateway(networkFiles(dirs).controlSocket, { command: 'answer', id, ...answer })) === true;
+}
+
+/** Takes back every yes that still holds, also where the gateway does not run. */
+export async function forgetNetworkAnswers(dirs: NetworkDirs): Promise<void> {
+  const { controlSocket, answers } = networkFiles(dirs);
+  await ignoreCodes(['ENOENT', 'ECONNREFUSED'], () => askGateway(controlSocket, { command: 'forgetAnswers' }));
+  await rm(answers, { force: true });
 }
 
 /** The mark of a bottle that sent its canary; undefined where it did not. */

@@ -4,11 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { describeFinding, type Finding } from './finding.ts';
+import { type AnswerHold, StandingAnswers } from './standing-answers.ts';
 
 /** Long enough to read a message and type a command; most clients wait that long for an answer. */
 const WAIT_MS = 120_000;
-/** A yes also holds for the same find on the same host for this long, because a program tries again. */
-const REMEMBER_MS = 10 * 60_000;
 const MAX_QUESTIONS = 20;
 
 /** What a person is asked. Host and place are untrusted text; the finding names what was found, never its value. */
@@ -28,17 +27,17 @@ interface Waiting extends Question {
 
 export class Questions {
   readonly #waiting = new Map<string, Waiting>();
-  readonly #allowed = new Map<string, number>();
-  readonly #waitMs: number;
+  readonly #standing: StandingAnswers;
 
-  constructor(waitMs: number = WAIT_MS) {
-    this.#waitMs = waitMs;
+  /** @param file where answers lie that hold for ever; in memory alone where absent */
+  constructor(file?: string) {
+    this.#standing = new StandingAnswers(file);
   }
 
   /** Resolves with the answer. */
   ask(finding: Finding, { host, method }: Pick<Question, 'host' | 'method'>): Promise<boolean> {
     const key = JSON.stringify([host, finding.kind, finding.name]);
-    if ((this.#allowed.get(key) ?? 0) > performance.now()) return Promise.resolve(true);
+    if (this.#standing.holds(key)) return Promise.resolve(true);
     if (this.#waiting.size >= MAX_QUESTIONS) return Promise.resolve(false);
     const id = randomBytes(3).toString('hex');
     return new Promise((resolve) => {
@@ -47,7 +46,7 @@ export class Questions {
         this.#waiting.delete(id);
         resolve(isAllowed);
       };
-      const timer = setTimeout(settle, this.#waitMs, false);
+      const timer = setTimeout(settle, WAIT_MS, false);
       this.#waiting.set(id, { id, askedAt: new Date().toISOString(), host, method, found: describeFinding(finding), key, settle });
     });
   }
@@ -57,12 +56,18 @@ export class Questions {
   }
 
   /** False where no such question waits (any more). */
-  answer(id: string, isAllowed: boolean): boolean {
+  answer(id: string, isAllowed: boolean, hold?: AnswerHold): boolean {
     const question = this.#waiting.get(id);
     if (question === undefined) return false;
-    if (isAllowed) this.#allowed.set(question.key, performance.now() + REMEMBER_MS);
+    if (isAllowed) this.#standing.add(question.key, hold);
     question.settle(isAllowed);
+    for (const other of this.#waiting.values()) if (this.#standing.holds(other.key)) other.settle(true);
     return true;
+  }
+
+  /** Takes back every yes that still holds. */
+  forgetAnswers(): void {
+    this.#standing.clear();
   }
 
   close(): void {

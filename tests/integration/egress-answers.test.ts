@@ -1,0 +1,120 @@
+/* What a person decides about data that a bottle wants to send: real command line, real bottle, a server on the loopback of the host. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { waitUntil } from '../conformance/support/in-bottle.ts';
+import { CliHome, type CliResult } from './cli-process.ts';
+
+const HOST = 'host.terok.internal';
+const TASK = 'mail';
+const SECRET = 'vault-value/0123456789+abc';
+
+let home: CliHome;
+let unusable: string | undefined;
+let port = 0;
+const seen: string[] = [];
+const server = createServer((request, response) => {
+  request.setEncoding('utf8').on('data', (body: string) => seen.push(body));
+  request.on('end', () => response.end('served\n'));
+});
+
+beforeAll(async () => {
+  home = new CliHome();
+  const listed = JSON.parse((await home.run(['backend', 'list', '--json'])).stdout) as { name: string; probe: { state: string } }[];
+  if (listed.find(({ name }) => name === 'podman')?.probe.state !== 'available') {
+    unusable = 'podman is not usable here';
+    return;
+  }
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+  const route = `{ name: asks, hosts: [${HOST}], ports: [${port}], mode: inspect, privateNetworks: [127.0.0.1/32], dataLoss: { secrets: ask } }`;
+  writeFileSync(path.join(home.configDir, 'config.yml'), `egress:\n  routes:\n    - ${route}\n`);
+  expect(await home.run(['secret', 'set', 'bank'], { input: SECRET })).toMatchObject({ status: 0 });
+  expect((await home.run(['image', 'build'])).status).toBe(0);
+  const repository = path.join(home.root, 'mail');
+  mkdirSync(repository);
+  const git = (...args: string[]): void =>
+    void execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args]);
+  git('init', '-q', '-b', 'main');
+  git('commit', '-q', '--allow-empty', '-m', 'Start');
+  expect(await home.run(['run', repository, '--name', TASK, '--keep', '--quiet', '--', 'true'])).toMatchObject({ status: 0 });
+}, 180_000);
+
+beforeEach(({ skip }) => {
+  if (unusable !== undefined && process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(unusable);
+  if (unusable !== undefined) skip(unusable);
+  seen.length = 0;
+});
+
+afterEach(async () => {
+  await home.run(['egress', 'questions', TASK, '--forget']);
+});
+
+afterAll(async () => {
+  await home.run(['rm', '--force', TASK]);
+  server.closeAllConnections();
+  server.close();
+  home.remove();
+});
+
+const send = async (): Promise<CliResult> =>
+  await home.run(['exec', TASK, '--', 'curl', '-sS', '-i', '--max-time', '60', '-d', SECRET, `http://${HOST}:${port}/`]);
+const questions = async (): Promise<{ id: string; host: string; found: string }[]> =>
+  JSON.parse((await home.run(['egress', 'questions', TASK, '--json'])).stdout);
+const answersFile = (): string => path.join(home.root, 'st/bottles', TASK, 'egress-answers.json');
+
+/** Sends, and answers the question that it leads to. */
+async function sendAndAnswer(...answer: string[]): Promise<CliResult> {
+  const sent = send();
+  await waitUntil(async () => (await questions()).length === 1, 20_000, 'the question');
+  const [question] = await questions();
+  expect(question).toMatchObject({ host: HOST, found: 'the value of the secret `bank`' });
+  expect(await home.run(['egress', 'answer', TASK, question?.id ?? '', ...answer])).toMatchObject({ status: 0 });
+  return await sent;
+}
+
+describe('a request that carries a secret on a route that asks', () => {
+  test('is refused after a no, and goes on after a yes', async () => {
+    expect((await sendAndAnswer('no')).stdout).toContain('x-terok-refused: data-loss-refused');
+    expect(seen).toEqual([]);
+    expect((await sendAndAnswer('yes')).stdout).toContain('served');
+    expect(seen).toEqual([SECRET]);
+    // The yes holds for a while
+    expect((await send()).stdout).toContain('served');
+  });
+
+  test('is asked about each time where the yes was for one', async () => {
+    expect((await sendAndAnswer('yes', '--once')).stdout).toContain('served');
+    expect((await sendAndAnswer('no')).stdout).toContain('x-terok-refused: data-loss-refused');
+  });
+
+  test('is asked about again when the time of the yes is over', async () => {
+    expect((await sendAndAnswer('yes', '--for', '1s')).stdout).toContain('served');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    expect((await sendAndAnswer('no')).stdout).toContain('x-terok-refused: data-loss-refused');
+  });
+
+  test('goes on for the life of the bottle, also past a gateway that is killed, until the yes is taken back', async () => {
+    expect((await sendAndAnswer('yes', '--always')).stdout).toContain('served');
+    expect(readFileSync(answersFile(), 'utf8')).not.toContain(SECRET);
+    const record = path.join(home.root, 'st/bottles', TASK, 'network/gateway-process.json');
+    const { pid } = JSON.parse(readFileSync(record, 'utf8')) as { pid: number };
+    process.kill(pid, 'SIGKILL');
+    await waitUntil(async () => (await home.run(['exec', TASK, '--', 'true'])).status === 0, 20_000, 'the channel');
+    expect((await send()).stdout).toContain('served');
+    expect((await home.run(['egress', 'questions', TASK, '--forget'])).status).toBe(0);
+    expect(existsSync(answersFile())).toBe(false);
+    expect((await sendAndAnswer('no')).stdout).toContain('x-terok-refused: data-loss-refused');
+  });
+
+  test('an answer to nothing, or one that says two times, is an error', async () => {
+    expect(await home.run(['egress', 'answer', TASK, '000000', 'yes'])).toMatchObject({ status: 121 });
+    expect(await home.run(['egress', 'answer', TASK, '000000', 'yes', '--once', '--always'])).toMatchObject({
+      stderr: expect.stringContaining('`--once` and `--always` exclude each other'),
+    });
+    expect((await home.run(['egress', 'answer', TASK, '000000', 'no', '--for', '1m'])).stderr).toContain('the answer is no');
+  });
+});
