@@ -1,8 +1,10 @@
 import { TerokError } from '../../core/errors.ts';
-import type { EgressAnswer } from '../../tasks/egress-api.ts';
+import type { Terok } from '../../tasks/api.ts';
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { parseDuration } from '../quantities.ts';
+
+type Hold = Parameters<Terok['egress']['answer']>[2]['hold'];
 
 export async function execute(input: CommandInput<'egress answer'>, { terok, output }: CommandContext): Promise<number> {
   const { task, id, answer } = input.arguments;
@@ -14,7 +16,7 @@ export async function execute(input: CommandInput<'egress answer'>, { terok, out
   return 0;
 }
 
-function readHold({ once, always, for: time }: CommandInput<'egress answer'>['options'], allow: boolean): EgressAnswer['hold'] {
+function readHold({ once, always, for: time }: CommandInput<'egress answer'>['options'], allow: boolean): Hold {
   const given = [once && '--once', always && '--always', time !== undefined && '--for'].filter((name) => name !== false);
   if (given.length > 1)
     throw new TerokError('USAGE', `\`${given.join('` and `')}\` exclude each other.`, { hint: 'Say how long the answer holds once.' });
