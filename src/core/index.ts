@@ -83,7 +83,7 @@ export { type Clock, endAfter, msLeft, readClock } from './route-end.ts';
 export { type GitOptions, git, gitText, resolveRevision } from './run-git.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
 export { settleAll } from './settle-all.ts';
-export { MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
+export { isTaskBranch, MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { splitNul } from './split-nul.ts';
 export { createSshKey, type SshKey } from './ssh-key.ts';
 export { removeStaleGitLocks } from './stale-git-locks.ts';

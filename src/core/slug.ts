@@ -6,6 +6,15 @@ const SLUG = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;
 /** Keeps `<runtime dir>/b/<slug>/exec.sock` below the 108 bytes of a socket path. */
 export const MAX_SLUG_LENGTH = 40;
 
+/**
+ * True for a branch that a task may write: `terok/<slug>` and `terok/<slug>.<name>`. A slug has no dot, so this reaches no other task;
+ * below `terok/<slug>/` nothing can stand, because git keeps a branch in a file.
+ */
+export function isTaskBranch(slug: string, branch: string): boolean {
+  const main = `terok/${parseSlug(slug)}`;
+  return branch === main || (branch.startsWith(`${main}.`) && /^(?!.*@\{)[^\s~^:?*[\\]+$/.test(branch.slice(main.length + 1)));
+}
+
 /** Returns `text` when it is a slug, otherwise throws USAGE. */
 export function parseSlug(text: string): string {
   if (SLUG.test(text) && text.length <= MAX_SLUG_LENGTH) return text;

@@ -85,8 +85,7 @@ async function sync(context: TaskContext, project: Project, take: readonly strin
 /** Pushes that were to go on and could not, because the upstream was away or terok was killed. */
 async function retryForwards(context: TaskContext, gate: string): Promise<readonly string[]> {
   const retried: string[] = [];
-  for (const { slug, tip } of await listTaskBranches(gate)) {
-    const ref = `refs/heads/terok/${slug}`;
+  for (const { slug, ref, tip } of await listTaskBranches(gate)) {
     const last = (await listForwards(gate, slug)).findLast((entry) => entry.ref === ref);
     if (last?.commit === tip && last.outcome !== 'failed') continue;
     try {
@@ -94,7 +93,7 @@ async function retryForwards(context: TaskContext, gate: string): Promise<readon
       retried.push(...lines);
     } catch (error) {
       if (!isTerokError(error)) throw error;
-      retried.push(`terok/${slug}: ${error.message}`);
+      retried.push(`${ref.slice('refs/heads/'.length)}: ${error.message}`);
     }
   }
   return retried;

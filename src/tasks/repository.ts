@@ -106,15 +106,15 @@ export async function diffWork(task: TaskRecord): Promise<AsyncIterable<Buffer>>
   return await taskDiff(gateOf(task), task.slug);
 }
 
-/** Deletes the task's branch; its tip stays in the gate for 30 days. Gives the command that brings it back. */
-export async function discardWork(task: TaskRecord): Promise<readonly string[] | undefined> {
-  if (task.gate === undefined) return undefined;
+/** Deletes the task's branches; their tips stay in the gate for 30 days. Gives the commands that bring them back. */
+export async function discardWork(task: TaskRecord): Promise<readonly (readonly string[])[]> {
+  if (task.gate === undefined) return [];
   try {
-    const { restoreCommand } = await discardTask(task.gate, task.slug);
+    const { restoreCommands } = await discardTask(task.gate, task.slug);
     await pruneDiscarded(task.gate);
-    return restoreCommand;
+    return restoreCommands;
   } catch (error) {
-    if (error instanceof TerokError && error.code === 'NOT_FOUND') return undefined;
+    if (error instanceof TerokError && error.code === 'NOT_FOUND') return [];
     throw new TerokError('GIT_FAILED', `The work of \`${task.slug}\` could not be discarded: ${messageOf(error)}`, { cause: error });
   }
 }

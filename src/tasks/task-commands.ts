@@ -2,10 +2,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity, TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
+import { taskBranches } from '../projects/git/index.ts';
 import { openBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { forgetTask } from './forget-task.ts';
-import { discardWork, readChanges } from './repository.ts';
+import { discardWork } from './repository.ts';
 import { readTask } from './task-record.ts';
 
 const RUNNER_GRACE_MS = 60_000;
@@ -44,13 +45,10 @@ export async function removeTask(context: TaskContext, slug: string, force: bool
       `\`terok start ${slug}\`, then \`terok cp ${slug}:/work DIR\`; or remove it with \`--force\`.`,
     );
   if (task !== undefined && !force && task.appliedAt === undefined) {
-    const { commits } = await readChanges(task);
-    if (commits.length > 0)
-      throw refused(
-        slug,
-        `holds ${commits.length} commits that were not applied`,
-        `\`terok apply ${slug}\` first, or \`terok discard ${slug}\`.`,
-      );
+    const branches = task.gate === undefined ? [] : await taskBranches(task.gate, slug);
+    const commits = Math.max(0, ...branches.map((branch) => branch.commits));
+    if (commits > 0)
+      throw refused(slug, `holds ${commits} commits that were not applied`, `\`terok apply ${slug}\` first, or \`terok discard ${slug}\`.`);
   }
   if (task !== undefined) await discardWork(task);
   await forgetTask(context, slug);

@@ -109,8 +109,8 @@ describe('a value of the vault', () => {
       refs['refs/notes/terok/shop'] = 'refs/notes/terok/shop';
     } else if (place === 'an annotated tag below a branch') {
       await mustGit(clone, ['tag', '-a', '-m', VALUE, 'v1']);
-      refs['refs/tags/v1'] = 'refs/notes/terok/shop/tag';
-    } else if (place === 'the name of a ref') refs.HEAD = `refs/heads/terok/shop/${Buffer.from(VALUE).toString('hex')}`;
+      refs['refs/tags/v1'] = 'refs/notes/terok/shop.tag';
+    } else if (place === 'the name of a ref') refs.HEAD = `refs/heads/terok/shop.${Buffer.from(VALUE).toString('hex')}`;
     else await lab.commit(clone, { [`dir/${encodeURIComponent(VALUE)}.txt`]: 'a\n' }, 'Add');
     await expectRefused(
       bench,
@@ -125,7 +125,7 @@ describe('a value of the vault', () => {
     await bench.lab.commit(bench.clone, { 'b.txt': 'b\n' }, 'Clean');
     await mustGit(bench.clone, ['branch', 'clean']);
     await bench.lab.commit(bench.clone, { 'a.txt': VALUE }, 'Add');
-    await expectRefused(bench, /a\.txt holds/, 'clean:terok/shop', 'HEAD:terok/shop/side');
+    await expectRefused(bench, /a\.txt holds/, 'clean:terok/shop', 'HEAD:terok/shop.side');
   });
 
   test('that was stored after a push was taken is found with the next one', async () => {

@@ -32,6 +32,10 @@ describe('the git gate', () => {
       'refs/heads/main',
       'refs/heads/terok/other',
       'refs/heads/terok/shop2',
+      'refs/heads/terok/shop2.more',
+      'refs/heads/terok/shop/below',
+      'refs/notes/terok/shop/below',
+      'refs/notes/terok/shop2.more',
       'refs/tags/v1',
       'refs/terok/base',
       'refs/replace/1',
@@ -43,6 +47,27 @@ describe('the git gate', () => {
     const refs = await mustGit(imported.repository, ['for-each-ref', '--format=%(refname) %(objectname)']);
     expect(refs.split('\n').every((line) => line.endsWith(imported.baseCommit))).toBe(true);
     expect(refs).not.toContain('other');
+  });
+
+  test('takes further branches of the task beside its first one, and keeps what they replace under their name', async () => {
+    await using lab = await GitLab.create();
+    const source = await lab.userRepository();
+    const [imported, other] = [await lab.import(source, 'shop'), await lab.import(source, 'shop-more')];
+    const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    const first = await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
+    await mustGit(clone, ['push', 'origin', 'HEAD:terok/shop', 'HEAD:terok/shop.more', 'HEAD:terok/shop.-more', 'HEAD:terok/shop.a/b.c']);
+    const second = await lab.commit(clone, { 'b.txt': 'b\n' }, 'Add b');
+    await mustGit(clone, ['push', 'origin', 'HEAD:terok/shop.more']);
+    expect((await gitIn(clone, ['push', 'origin', ':terok/shop.more', ':terok/shop.a/b.c'])).stderr).toContain('kept as a backup');
+    const kept = await mustGit(imported.repository, ['for-each-ref', '--format=%(refname:lstrip=4)', 'refs/terok/backup/shop/']);
+    expect(kept.split('\n').map((name) => name.slice('20260101T000000Z-'.length))).toEqual(
+      expect.arrayContaining([`${second.slice(0, 12)}.more`, `${first.slice(0, 12)}.a/b.c`]),
+    );
+    // A dot cannot begin or end the part of a name, nor stand twice: git refuses these itself
+    for (const name of ['shop..', 'shop.', 'shop./../shop-more', 'shop.lock']) {
+      expect((await gitIn(clone, ['push', 'origin', `HEAD:refs/heads/terok/${name}`])).code, name).not.toBe(0);
+    }
+    expect(await mustGit(other.repository, ['for-each-ref', '--format=%(objectname)', 'refs/heads/terok/'])).toBe(other.baseCommit);
   });
 
   test('keeps what a force push or a deletion replaces', async () => {

@@ -258,19 +258,25 @@ describe('taking the work of a task', () => {
     expect(await runIn(clone, argv)).toMatchObject({ code: 8 });
   });
 
-  test('discards with a backup that brings the branch back, and forgets it after 30 days', async () => {
+  test('discards with backups that bring every branch back, and forgets it after 30 days', async () => {
     await using lab = await GitLab.create();
     const imported = await lab.import(await lab.userRepository(), 'shop');
     const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
     await lab.commit(clone, { 'a.txt': 'a\n' }, 'Add a');
     await mustGit(clone, ['push']);
-    expect(await listTaskBranches(imported.gate)).toMatchObject([{ slug: 'shop', commits: 1 }]);
+    await mustGit(clone, ['push', 'origin', 'HEAD:terok/shop.same', 'HEAD^:refs/heads/terok/shop.more/deep']);
+    const before = await listTaskBranches(imported.gate);
+    expect(before.map(({ ref, commits }) => [ref, commits])).toEqual([
+      ['refs/heads/terok/shop', 1],
+      ['refs/heads/terok/shop.more/deep', 0],
+      ['refs/heads/terok/shop.same', 1],
+    ]);
     const discarded = await discardTask(imported.gate, 'shop');
-    expect(await discardTask(imported.gate, 'shop')).toEqual({ keptDays: 30 });
+    expect(await discardTask(imported.gate, 'shop')).toEqual({ restoreCommands: [], keptDays: 30 });
     expect(await listTaskBranches(imported.gate)).toEqual([]);
     await expect(taskChanges(imported.gate, 'shop')).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    await mustGit(lab.root, (discarded.restoreCommand ?? []).slice(1));
-    expect(await listTaskBranches(imported.gate)).toHaveLength(1);
+    for (const command of discarded.restoreCommands) await mustGit(lab.root, command.slice(1));
+    expect(await listTaskBranches(imported.gate)).toEqual(before);
     await discardTask(imported.gate, 'shop');
     expect(await pruneDiscarded(imported.gate, new Date(Date.now() + 29 * 86_400_000))).toEqual([]);
     expect(await pruneDiscarded(imported.gate, new Date(Date.now() + 31 * 86_400_000))).toEqual(['shop']);

@@ -253,6 +253,33 @@ describe('a sync', () => {
     expect(await mustGit(clone, ['rev-parse', 'origin/main', 'origin/terok/shop'])).toBe(`${next}\n${mine}`);
   });
 
+  test('moves the branch forward whose name begins like that of the task', async () => {
+    await using bench = await openBench();
+    await mustGit(bench.source, ['switch', '--quiet', '-c', 'terok/shop2']);
+    const imported = await bench.lab.import(bench.source, 'shop');
+    const next = await bench.lab.commit(bench.source, { 'b.txt': 'b\n' }, 'B');
+    await teamPush(bench, 'HEAD:terok/shop2', 'HEAD:terok/shop.more', 'HEAD:terok/shop');
+    await mustGit(imported.repository, ['update-ref', 'refs/heads/terok/shop.more', imported.baseCommit]);
+    await using upstream = await bench.open();
+    await syncUpstream(bench.gate, upstream);
+    const own = ['refs/heads/terok/shop', 'refs/heads/terok/shop.more'];
+    expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop2', ...own])).toBe(
+      [next, imported.baseCommit, imported.baseCommit].join('\n'),
+    );
+  });
+
+  test('that is taken for several branches at once forgets none of them', async () => {
+    await using bench = await openBench();
+    await using upstream = await bench.open();
+    const names = ['one', 'two', 'three', 'four'];
+    await teamPush(bench, 'HEAD:main', ...names.map((name) => `HEAD:${name}`));
+    await syncUpstream(bench.gate, upstream);
+    await teamPush(bench, ...names.map((name) => `:${name}`));
+    await syncUpstream(bench.gate, upstream);
+    await Promise.all(names.map((name) => takePending(bench.gate, name)));
+    expect((await readSync(bench.gate))?.pending).toEqual([]);
+  });
+
   test('works with SHA-256', async () => {
     await using bench = await openBench(['--object-format=sha256']);
     await using upstream = await bench.open();

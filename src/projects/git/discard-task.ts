@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskLfsDir, taskRef, taskRepository } from './gate.ts';
+import { BASE_REF, gatesOf, openTaskRepository, storeOf, taskLfsDir, taskRef, taskRefs, taskRepository } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 import { taskSlugs } from './task-slugs.ts';
 
@@ -8,33 +8,31 @@ import { taskSlugs } from './task-slugs.ts';
 const KEEP_DAYS = 30;
 
 export interface DiscardResult {
-  /** Undefined where the task had no branch any more */
-  readonly backupRef?: string;
-  /** argv that brings the branch back; it is for a person to run */
-  readonly restoreCommand?: readonly string[];
+  /** For each branch of the task the argv that brings it back; they are for a person to run */
+  readonly restoreCommands: readonly (readonly string[])[];
   readonly keptDays: number;
 }
 
-/** Deletes the branch of a task in the gate and keeps its tip as a backup, in one transaction. Idempotent. */
+/** Deletes the branches of a task in the gate and keeps their tips as backups, in one transaction. Idempotent. */
 export async function discardTask(gate: string, slug: string, now: Date = new Date()): Promise<DiscardResult> {
   const repository = await openTaskRepository(gate, slug);
-  const ref = taskRef(slug);
-  const tip = await resolveRevision(repository, ref);
-  if (tip === undefined) return { keptDays: KEEP_DAYS };
+  const refs = [...(await taskRefs(repository, slug))];
+  if (refs.length === 0) return { restoreCommands: [], keptDays: KEEP_DAYS };
   const stamp = now.toISOString().replaceAll(/[-:]|\.\d+/g, '');
-  const backupRef = `refs/terok/backup/${slug}/${stamp}-${tip.slice(0, 12)}`;
-  await git(repository, ['update-ref', '--no-deref', '--stdin'], {
-    input: `start\nupdate ${backupRef} ${tip}\ndelete ${ref} ${tip}\nprepare\ncommit\n`,
+  const lines = refs.map(([ref, tip]) => {
+    const backup = `refs/terok/backup/${slug}/${stamp}-${tip.slice(0, 12)}${ref.slice(taskRef(slug).length)}`;
+    return `update ${backup} ${tip}\ndelete ${ref} ${tip}\n`;
   });
-  return { backupRef, restoreCommand: ['git', '-C', repository, 'update-ref', ref, tip], keptDays: KEEP_DAYS };
+  await git(repository, ['update-ref', '--no-deref', '--stdin'], { input: `start\n${lines.join('')}prepare\ncommit\n` });
+  return { restoreCommands: refs.map(([ref, tip]) => ['git', '-C', repository, 'update-ref', ref, tip]), keptDays: KEEP_DAYS };
 }
 
-/** Removes repositories of tasks whose branch is gone and whose newest backup is older than 30 days. Returns their slugs. */
+/** Removes repositories of tasks whose branches are gone and whose newest backup is older than 30 days. Returns their slugs. */
 export async function pruneDiscarded(gate: string, now: Date = new Date()): Promise<string[]> {
   const removed: string[] = [];
   for (const slug of await taskSlugs(gate)) {
     const repository = taskRepository(gate, slug);
-    if ((await resolveRevision(repository, taskRef(slug))) !== undefined) continue;
+    if ((await taskRefs(repository, slug)).size > 0) continue;
     const names = (await gitText(repository, ['for-each-ref', '--format=%(refname:lstrip=4)', 'refs/terok/backup/'])).split('\n');
     if (names.some((name) => ageDays(name, now) < KEEP_DAYS)) continue;
     await rm(repository, { recursive: true, force: true });
@@ -72,6 +70,8 @@ async function dropImportRefs(gate: string, slug: string): Promise<void> {
 
 export interface TaskBranch {
   readonly slug: string;
+  /** Full name */
+  readonly ref: string;
   readonly repository: string;
   readonly base: string;
   readonly tip: string;
@@ -82,12 +82,20 @@ export interface TaskBranch {
 /** The branches of all tasks of a gate that were not discarded. */
 export async function listTaskBranches(gate: string): Promise<TaskBranch[]> {
   const branches: TaskBranch[] = [];
-  for (const slug of await taskSlugs(gate)) {
-    const repository = taskRepository(gate, slug);
-    const [base, tip] = await Promise.all([resolveRevision(repository, BASE_REF), resolveRevision(repository, taskRef(slug))]);
-    if (base === undefined || tip === undefined) continue;
+  for (const slug of await taskSlugs(gate)) branches.push(...(await taskBranches(gate, slug)));
+  return branches;
+}
+
+/** The branches of one task; none where it was discarded. */
+export async function taskBranches(gate: string, slug: string): Promise<TaskBranch[]> {
+  const repository = taskRepository(gate, slug);
+  if (!existsSync(repository)) return [];
+  const [base, refs] = await Promise.all([resolveRevision(repository, BASE_REF), taskRefs(repository, slug)]);
+  if (base === undefined) return [];
+  const branches: TaskBranch[] = [];
+  for (const [ref, tip] of refs) {
     const commits = Number(await gitText(repository, ['rev-list', '--count', '--end-of-options', tip, `^${base}`, '--']));
-    branches.push({ slug, repository, base, tip, commits });
+    branches.push({ slug, ref, repository, base, tip, commits });
   }
   return branches;
 }

@@ -9,6 +9,7 @@ import path from 'node:path';
 import {
   BARE_REPOSITORY_CONFIG,
   ignoreCodes,
+  isTaskBranch,
   makePrivateDir,
   type ObjectFormat,
   parseSlug,
@@ -75,6 +76,13 @@ export function taskRef(slug: string): string {
 
 function taskBranch(slug: string): string {
   return `terok/${parseSlug(slug)}`;
+}
+
+/** Full names of the branches that a task wrote → commit, sorted. */
+export async function taskRefs(repository: string, slug: string): Promise<ReadonlyMap<string, string>> {
+  const lines = await gitText(repository, ['for-each-ref', '--format=%(refname) %(objectname)', 'refs/heads/terok/']);
+  const pairs = lines.split('\n').map((line) => line.split(' ') as [string, string]);
+  return new Map(pairs.filter(([ref]) => isTaskBranch(slug, ref.slice('refs/heads/'.length))));
 }
 
 /** The commit of a task's branch where git keeps it in a file of its own, which is read without starting git. */

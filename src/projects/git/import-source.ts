@@ -5,7 +5,7 @@
  */
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ignoreCodes, type ObjectFormat, settleAll, TerokError } from '../../core/index.ts';
+import { ignoreCodes, isTaskBranch, type ObjectFormat, settleAll, TerokError } from '../../core/index.ts';
 import { ensureTaskRepository, gateFormat, knownBase, readSource, type SourceState, storeOf, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 import { describeLosses, dirtyNote } from './import-notes.ts';
@@ -93,7 +93,7 @@ function branchName(ref: string, slug: string): string {
 }
 
 function collides(branch: string, slug: string): boolean {
-  return branch === 'terok' || branch === `terok/${slug}` || branch.startsWith(`terok/${slug}/`);
+  return branch === 'terok' || branch.startsWith(`terok/${slug}/`) || isTaskBranch(slug, branch);
 }
 
 /** Ref of the user's repository → branch that the bottle sees. */

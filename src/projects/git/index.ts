@@ -2,7 +2,15 @@ export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
 export { type Approval, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { changesOfCommits, lfsPointersOf, readBlob, resolveTask } from './commit-changes.ts';
-export { type DiscardResult, discardTask, forgetImport, listTaskBranches, pruneDiscarded, type TaskBranch } from './discard-task.ts';
+export {
+  type DiscardResult,
+  discardTask,
+  forgetImport,
+  listTaskBranches,
+  pruneDiscarded,
+  type TaskBranch,
+  taskBranches,
+} from './discard-task.ts';
 export {
   ensureGate,
   ensureGateFor,

@@ -5,7 +5,16 @@
  */
 import path from 'node:path';
 import { z } from 'zod';
-import { isTerokError, readStateFile, removeStaleGitLocks, settleAll, TerokError, withLock, writeStateFile } from '../../core/index.ts';
+import {
+  isTaskBranch,
+  isTerokError,
+  readStateFile,
+  removeStaleGitLocks,
+  settleAll,
+  TerokError,
+  withLock,
+  writeStateFile,
+} from '../../core/index.ts';
 import type { Upstream } from '../../upstream/index.ts';
 import { storeOf, taskRepository } from './gate.ts';
 import { git, gitText } from './git.ts';
@@ -65,14 +74,13 @@ export async function syncUpstream(gate: string, upstream: Upstream, now: Date =
   const plan = await compare(store, known, branches);
   const blocked = await carryOut(store, plan.steps);
   await showToTasks(gate, new Map([...branches].filter(([name]) => !plan.pending.some(({ branch }) => branch === name))));
-  const state: SyncState = {
+  const state = await keepState(gate, {
     version: 1,
     at: now.toISOString(),
     ...(head !== undefined && branches.has(head) ? { head } : {}),
     branches: branches.size,
     pending: [...plan.pending, ...blocked],
-  };
-  await withLock(stateFile(gate), async () => await writeStateFile(stateFile(gate), state));
+  });
   const done = plan.steps.filter(({ branch }) => !blocked.some((each) => each.branch === branch));
   return {
     ...state,
@@ -81,8 +89,22 @@ export async function syncUpstream(gate: string, upstream: Upstream, now: Date =
   };
 }
 
-/** Takes what waits for one branch as the upstream has it. The command that brings the old commit back is part of the answer. */
+/** Leaves out what a person took while the sync was under way. */
+async function keepState(gate: string, found: SyncState): Promise<SyncState> {
+  return await withLock(stateFile(gate), async () => {
+    const now = found.pending.length === 0 ? new Map<string, string>() : await refsBelow(storeOf(gate), HEADS);
+    const state = { ...found, pending: found.pending.filter(({ branch, from }) => now.get(branch) === from) };
+    await writeStateFile(stateFile(gate), state);
+    return state;
+  });
+}
+
+/** Takes what waits for one branch as the upstream has it, and gives the command that brings the old commit back. */
 export async function takePending(gate: string, branch: string, now: Date = new Date()): Promise<readonly string[] | undefined> {
+  return await withLock(stateFile(gate), async () => await takeLocked(gate, branch, now));
+}
+
+async function takeLocked(gate: string, branch: string, now: Date): Promise<readonly string[] | undefined> {
   const store = storeOf(gate);
   const state = await readSync(gate);
   const pending = state?.pending.find((each) => each.branch === branch);
@@ -173,7 +195,7 @@ async function showToTasks(gate: string, branches: ReadonlyMap<string, string>):
     const seen = await refsBelow(repository, HEADS);
     for (const [name, from] of seen) {
       const to = branches.get(name);
-      if (name.startsWith(`terok/${slug}`) || to === undefined || to === from || !(await isAncestor(repository, from, to))) continue;
+      if (isTaskBranch(slug, name) || to === undefined || to === from || !(await isAncestor(repository, from, to))) continue;
       await updateRefs(repository, [`update ${HEADS}${name} ${to} ${from}`]);
     }
   }

@@ -3,7 +3,7 @@
  * Fail-safe direction: no external diff, no text conversion, no attributes; everything that a person sees is one safe line.
  */
 import { spawn } from 'node:child_process';
-import { hostGitEnvironment, type ObjectFormat, renderUntrusted, settleAll, splitNul, TerokError } from '../../core/index.ts';
+import { hostGitEnvironment, isTaskBranch, type ObjectFormat, renderUntrusted, settleAll, splitNul, TerokError } from '../../core/index.ts';
 import { BASE_REF, gateFormat, openTaskRepository, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 
@@ -35,6 +35,7 @@ export interface TaskChanges {
   readonly fileCount: number;
 }
 
+const HEADS = 'refs/heads/';
 const MAX_COMMITS = 1_000;
 const MAX_FILES = 10_000;
 const CHANGES: Readonly<Record<string, TaskFile['change']>> = { A: 'added', M: 'modified', D: 'deleted', R: 'renamed', T: 'typeChanged' };
@@ -112,10 +113,10 @@ export async function taskRange(gate: string, slug: string, options: RangeOption
 /** Full name of a branch that the task may write; throws REFUSED for any other. */
 function ownRef(slug: string, wanted: string = taskRef(slug)): string {
   const ref = wanted.startsWith('refs/') ? wanted : `refs/heads/${wanted}`;
-  if (ref === taskRef(slug) || ref.startsWith(`${taskRef(slug)}/`)) return ref;
+  if (ref.startsWith(HEADS) && isTaskBranch(slug, ref.slice(HEADS.length))) return ref;
   throw new TerokError(
     'REFUSED',
-    `\`${renderUntrusted(ref)}\` is no branch of the task \`${slug}\`, which are \`${taskRef(slug)}\` and below.`,
+    `\`${renderUntrusted(ref)}\` is no branch of the task \`${slug}\`, which are \`${taskRef(slug)}\` and \`${taskRef(slug)}.NAME\`.`,
   );
 }
 

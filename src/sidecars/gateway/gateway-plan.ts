@@ -39,7 +39,7 @@ export interface TargetsPlan {
 export interface GatePlan {
   /** Absolute path of the project's bare repository */
   readonly repository: string;
-  /** The one ref that the bottle may write, `refs/heads/terok/<slug>`, and everything below it */
+  /** The one ref that the bottle may write, `refs/heads/terok/<slug>`; also `refs/heads/terok/<slug>.<name>` */
   readonly writableRef: string;
   /** Rules that every push is held against; the defaults where absent */
   readonly rules?: GateRules;

@@ -22,7 +22,7 @@ while read -r old new ref; do
   lines="$lines$old $new $ref
 "
   case "$ref" in
-    "$TEROK_WRITABLE_REF" | "$TEROK_WRITABLE_REF"/?* | "$TEROK_NOTES_REF" | "$TEROK_NOTES_REF"/?*) ;;
+    "$TEROK_WRITABLE_REF" | "$TEROK_WRITABLE_REF".?* | "$TEROK_NOTES_REF" | "$TEROK_NOTES_REF".?*) ;;
     *)
       refused=1
       echo "terok: this task may not write $ref." >&2
@@ -35,7 +35,8 @@ if [ "$refused" = 0 ]; then
 fi
 echo "terok: nothing of this push was taken. Push your work to the branch of this task:" >&2
 echo "terok:   git push origin HEAD:$TEROK_WRITABLE_REF" >&2
-echo "terok: The person who runs this task reviews that branch and takes it from there." >&2
+echo "terok: or another one to $TEROK_WRITABLE_REF.NAME." >&2
+echo "terok: The person who runs this task reviews it and takes it from there." >&2
 exit 1
 `;
 
@@ -51,7 +52,11 @@ if [ "$kept" -ge ${LIMITS.backups} ]; then
   echo "terok: this branch was overwritten ${LIMITS.backups} times already. Add a commit on top of it, without --force." >&2
   exit 1
 fi
-git update-ref --no-deref "refs/terok/backup/$TEROK_SLUG/$(date -u +%Y%m%dT%H%M%SZ)-$(printf %.12s "$old")" "$old"
+case "$ref" in
+  "$TEROK_NOTES_REF"*) name=-notes\${ref#"$TEROK_NOTES_REF"} ;;
+  *) name=\${ref#"$TEROK_WRITABLE_REF"} ;;
+esac
+git update-ref --no-deref "refs/terok/backup/$TEROK_SLUG/$(date -u +%Y%m%dT%H%M%SZ)-$(printf %.12s "$old")$name" "$old"
 echo "terok: the previous tip of $ref ($(printf %.12s "$old")) is kept as a backup." >&2
 `;
 

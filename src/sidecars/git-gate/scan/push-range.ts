@@ -13,7 +13,7 @@ export function rangeInput({ tips, trusted }: PushRange): string {
 
 /** Commits of the refs that a bottle cannot write: they came from the user. Backups keep what the bottle wrote, so they are left out. */
 export async function commitsOfUser(slug: string): Promise<readonly string[]> {
-  const own = new RegExp(`^refs/(?:heads/terok/${slug}|notes/terok/${slug}|terok/backup)(?:/|$)`);
+  const own = new RegExp(`^refs/(?:(?:heads|notes)/terok/${slug}(?:\\.|$)|terok/backup/)`);
   const lines = (await askGit(['for-each-ref', '--format=%(objectname) %(refname)'])).toString('latin1').split('\n');
   const pairs = lines.map((line) => [line.slice(0, line.indexOf(' ')), line.slice(line.indexOf(' ') + 1)] as const);
   return [...new Set(pairs.filter(([id, ref]) => id !== '' && !own.test(ref)).map(([id]) => id))];
