@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll } from 'vitest';
 import { KRUN_PATHS } from '../../src/backends/krun/find-krun.ts';
@@ -64,11 +65,16 @@ export interface BareResult {
 }
 
 /** `podman --runtime krun run`, without terok: what the traps are shown with. It has no network unless `options` give it one. */
-export async function bareMachine(options: readonly string[], words: readonly string[], image: string = IMAGE): Promise<BareResult> {
+export async function bareMachine(options: readonly string[], words: readonly string[], krun?: string): Promise<BareResult> {
   const network = options.some((option) => option.startsWith('--network')) ? [] : ['--network=none'];
   const size = options.some((option) => option.includes('krun.')) ? [] : bareSize(256);
-  return await podmanWith(await runtime(), ['run', '--rm', '--pull=never', ...network, ...size, ...options, image, ...words]);
+  return await podmanWith(krun ?? (await runtime()), ['run', '--rm', '--pull=never', ...network, ...size, ...options, IMAGE, ...words]);
 }
+
+/** crun with a libkrun before 1.18.1, for what newer ones no longer do; the lab has one. */
+export const OLD_LIBKRUN = '/opt/old-libkrun/krun';
+
+export const whyNoOldLibkrun = existsSync(OLD_LIBKRUN) ? undefined : 'there is no libkrun before 1.18.1 here';
 
 export function bareSize(memoryMiB: number): string[] {
   return ['--annotation', 'krun.cpus=1', '--annotation', `krun.ram_mib=${memoryMiB}`];

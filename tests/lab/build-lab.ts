@@ -26,7 +26,7 @@ export function labCacheDir(env: NodeJS.ProcessEnv = process.env): string {
 export async function buildLab(onStep: (message: string) => void): Promise<Lab> {
   const target = path.join(labCacheDir(), `root-${await inputsHash()}`);
   if (!existsSync(target)) {
-    onStep('building the root filesystem: Debian, crun with libkrun');
+    onStep('building the root filesystem: Debian, crun, libkrun');
     await buildInto(target);
   }
   return { disk: path.join(target, 'root.img'), kernel: path.join(target, 'vmlinuz'), initrd: path.join(target, 'initrd.img') };
@@ -35,10 +35,14 @@ export async function buildLab(onStep: (message: string) => void): Promise<Lab> 
 /** `recipe` is raised where `root-filesystem.ts` does something else with the same inputs. */
 export async function inputsHash(): Promise<string> {
   const dir = path.join(import.meta.dirname, 'image');
-  const files = (await readdir(dir)).sort().map((name) => path.join(dir, name));
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .sort();
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   const sources = (await aptSourcesFor(SUITE)).map(withoutCredentials);
-  const inputs = { recipe: 1, texts, sources, ROOT_PACKAGES, BUILD_PACKAGES, KRUN_PACKAGES, ROOT_DISK_MIB };
+  const inputs = { recipe: 2, texts, sources, ROOT_PACKAGES, BUILD_PACKAGES, KRUN_PACKAGES, ROOT_DISK_MIB };
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex').slice(0, 16);
 }
 

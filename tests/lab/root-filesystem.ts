@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { runOrThrow, settleAll } from '../../src/core/index.ts';
@@ -33,16 +34,19 @@ export const BUILD_PACKAGES = [
   'patch',
   'libc6-dev',
   'pkgconf',
+  'ca-certificates',
+  'cargo-web',
   'libcap-dev',
   'libseccomp-dev',
   'libyajl-dev',
   'python3-minimal',
   'dpkg-dev',
 ];
-/** npm packages that carry libkrun and its kernel, exact versions. */
+/** npm packages, exact versions: the first has a libkrun that is too old, the second the kernel of guests. */
 export const KRUN_PACKAGES = ['@earendil-works/gondolin-krun-runner-linux-x64@0.12.0', '@superradcompany/microsandbox-linux-x64-gnu@0.7.2'];
 
 const STEP_MS = 15 * 60_000;
+const HOST_ROOTS = '/etc/ssl/certs/ca-certificates.crt';
 const IMAGE_DIR = path.join(import.meta.dirname, 'image');
 
 /** Makes the root filesystem of the lab in `<staging>/root`: Debian, crun with libkrun, and the lab's first process. */
@@ -90,12 +94,19 @@ async function mmdebstrap(target: string, packages: readonly string[], lines: re
   await runOrThrow(argv, { input: `${lines.join('\n')}\n`, timeoutMs: STEP_MS });
 }
 
-/** Compiles crun in a root of its own, which is thrown away; gives the directory with the programs. */
+/** Compiles crun and libkrun in a root of its own, which is thrown away; gives the directory with what was made. */
 async function buildKrun(staging: string, sources: readonly AptSource[]): Promise<string> {
   const out = path.join(staging, 'krun');
   await mkdir(out);
-  const inputs = ['build-crun.sh', 'crun-vm-size.patch', 'libkrun.h'].map((name) => path.join(IMAGE_DIR, name));
-  const hooks = [`copy-in ${inputs.join(' ')} /root`, 'chroot "$1" sh /root/build-crun.sh', `sync-out /root/out ${out}`];
+  const inputs = (await readdir(IMAGE_DIR)).map((name) => path.join(IMAGE_DIR, name));
+  const hooks = [
+    `copy-in ${inputs.join(' ')} /root`,
+    // cargo, unlike apt, asks over TLS: this machine may know its registry by a root certificate of its own
+    ...(existsSync(HOST_ROOTS) ? [`upload ${HOST_ROOTS} ${HOST_ROOTS}`] : []),
+    'chroot "$1" sh /root/build-crun.sh',
+    'chroot "$1" sh /root/build-libkrun.sh',
+    `sync-out /root/out ${out}`,
+  ];
   const own = sources.filter(({ suite }) => suite === SUITE).map((source) => toAptLine(source).replace(/^deb /, 'deb-src '));
   const hookArguments = ['--format=null', ...hooks.map((hook) => `--customize-hook=${hook}`)];
   await mmdebstrap('/dev/null', BUILD_PACKAGES, [...sources.map(toAptLine), ...own], hookArguments);
@@ -115,17 +126,29 @@ async function fetchLibraries(staging: string): Promise<string> {
   return path.join(dir, 'lib');
 }
 
-/** `/usr/local/bin/krun` is the one to use; the one that is too old shows that it is refused. */
-async function installKrun(root: string, krun: string, libraries: string): Promise<void> {
-  const old = path.join(root, 'opt/old-krun');
-  await mkdir(old, { recursive: true });
-  await cp(path.join(krun, 'krun-current'), path.join(root, 'usr/local/bin/krun'));
-  await cp(path.join(krun, 'krun-old'), path.join(old, 'krun'));
-  for (const name of await readdir(libraries)) {
-    if (/^libkrun(?:fw)?\.so\.\d+\.\d+\.\d+$/.test(name)) {
-      await cp(path.join(libraries, name), path.join(root, 'usr/local/lib', name));
-      await symlink(name, path.join(root, 'usr/local/lib', name.replace(/(\.so\.\d+)\..*/, '$1')));
-    }
-  }
+/** `/usr/local/bin/krun` is the one to use; those in `/opt` show what is refused, and why. */
+async function installKrun(root: string, made: string, npm: string): Promise<void> {
+  const [lib, oldCrun, oldLibkrun] = ['usr/local/lib', 'opt/old-crun', 'opt/old-libkrun'].map((dir) => path.join(root, dir)) as [
+    string,
+    string,
+    string,
+  ];
+  await mkdir(oldCrun, { recursive: true });
+  await mkdir(oldLibkrun, { recursive: true });
+  await cp(path.join(made, 'krun-current'), path.join(root, 'usr/local/bin/krun'));
+  await cp(path.join(made, 'krun-old'), path.join(oldCrun, 'krun'));
+  await installLibrary(made, 'libkrun', lib);
+  await installLibrary(npm, 'libkrunfw', lib);
+  await installLibrary(npm, 'libkrun', oldLibkrun);
+  const starter = '#!/bin/bash\nLD_LIBRARY_PATH=/opt/old-libkrun exec -a krun /usr/local/bin/krun "$@"\n';
+  await writeFile(path.join(oldLibkrun, 'krun'), starter, { mode: 0o755 });
   await writeFile(path.join(root, 'etc/hosts'), '127.0.0.1 localhost lab\n');
+}
+
+/** The file carries the whole version; crun opens it by the name with the first number alone. */
+async function installLibrary(from: string, name: string, to: string): Promise<void> {
+  const file = (await readdir(from)).find((candidate) => /\.so\.\d+\.\d+\.\d+$/.test(candidate) && candidate.startsWith(`${name}.so`));
+  if (file === undefined) throw new Error(`No ${name} in ${from}.`);
+  await cp(path.join(from, file), path.join(to, file));
+  await symlink(file, path.join(to, file.replace(/(\.so\.\d+)\..*/, '$1')));
 }

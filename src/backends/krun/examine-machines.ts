@@ -36,7 +36,7 @@ export function probeMachines(examination: MachineExamination): ProbeReport {
   if ('host' in examination) {
     const { crun, libkrun, libkrunfw } = examination.krun;
     const version = `crun ${crun}, libkrun ${libkrun}, libkrunfw ${libkrunfw}`;
-    return { state: 'available', version, notes: describeMachines(examination.host, examination.krun) };
+    return { state: 'available', version, notes: describeMachines(examination.host) };
   }
   const absent = examination.findings.some(({ code }) => code === 'PODMAN_MISSING' || code === 'KRUN_MISSING');
   return { state: absent ? 'absent' : 'broken', findings: examination.findings };

@@ -13,11 +13,12 @@ import { compareVersions } from '../oci/index.ts';
 export const KRUN_PATHS: readonly string[] = ['/usr/bin/krun', '/usr/local/bin/krun'];
 /** From here on crun reads the size of the machine from annotations. */
 const CRUN_FLOOR = '1.27.0';
-/** From here on guests reach all sockets, IPv6 too, through the monitor's namespace. */
-const LIBKRUN_FLOOR = '1.17.0';
-/** Earlier ones damage arguments with quotes and line ends. */
-export const LIBKRUN_SAFE_WORDS = '1.18.1';
-const LIBKRUNFW_FLOOR = '5.0.0';
+export const LIBKRUN: Library = {
+  name: 'libkrun',
+  floor: '1.18.1',
+  why: 'earlier ones lose packets of connections that a guest sends much on, and damage quotes and line ends in what it is started with',
+};
+const LIBKRUNFW: Library = { name: 'libkrunfw', floor: '5.0.0', why: 'libkrun opens no other' };
 
 export interface Krun {
   readonly path: string;
@@ -37,12 +38,9 @@ export async function findKrun(paths: readonly string[] = KRUN_PATHS): Promise<F
     libraryVersion('libkrunfw.so.5'),
     writableByOthers(found),
   ]);
-  const problems = [
-    unsafe,
-    programProblem(found, version),
-    libraryProblem('libkrun', libkrun, LIBKRUN_FLOOR),
-    libraryProblem('libkrunfw', libkrunfw, LIBKRUNFW_FLOOR),
-  ].filter((problem) => problem !== undefined);
+  const problems = [unsafe, programProblem(found, version), libraryProblem(LIBKRUN, libkrun), libraryProblem(LIBKRUNFW, libkrunfw)].filter(
+    (problem) => problem !== undefined,
+  );
   const [first, ...others] = problems;
   if (first !== undefined) return { findings: [first, ...others] };
   return { krun: { path: found, crun: version.crun ?? '', libkrun: libkrun ?? '', libkrunfw: libkrunfw ?? '' } };
@@ -108,10 +106,22 @@ async function libraryVersion(name: string): Promise<string | undefined> {
   return file === undefined ? undefined : /\.so\.(\d+\.\d+\.\d+)$/.exec(path.basename(await realpath(file)))?.[1];
 }
 
-function libraryProblem(name: string, version: string | undefined, floor: string): ProbeFinding | undefined {
+interface Library {
+  readonly name: string;
+  /** The oldest version that is used */
+  readonly floor: string;
+  readonly why: string;
+}
+
+/** Undefined where the library is there and new enough. */
+export function libraryProblem({ name, floor, why }: Library, version: string | undefined): ProbeFinding | undefined {
   const code = name.toUpperCase();
   if (version === undefined)
     return { code: `${code}_MISSING`, message: `\`${name}\` was not found by the loader (\`ldconfig -p\`).`, fix: `Install ${name}.` };
   if (compareVersions(version, floor) >= 0) return undefined;
-  return { code: `${code}_TOO_OLD`, message: `${name} ${version} is older than ${floor}.`, fix: `Update ${name} to ${floor} or newer.` };
+  return {
+    code: `${code}_TOO_OLD`,
+    message: `${name} ${version} is older than ${floor}: ${why}.`,
+    fix: `Update ${name} to ${floor} or newer.`,
+  };
 }

@@ -1,16 +1,10 @@
 import type { ProbeFinding } from '../../core/index.ts';
-import { compareVersions, type PodmanHost, unenforceableLimits } from '../oci/index.ts';
-import { type Krun, LIBKRUN_SAFE_WORDS } from './find-krun.ts';
+import { type PodmanHost, unenforceableLimits } from '../oci/index.ts';
 
 /** What works, and yet is weaker or other than it could be. */
-export function describeMachines(host: PodmanHost, { libkrun }: Krun): ProbeFinding[] {
+export function describeMachines(host: PodmanHost): ProbeFinding[] {
   const limits = unenforceableLimits(host);
   const notes: (ProbeFinding | false)[] = [
-    compareVersions(libkrun, LIBKRUN_SAFE_WORDS) < 0 && {
-      code: 'LIBKRUN_DAMAGES_WORDS',
-      message: `libkrun ${libkrun} damages quotes and line ends in what a container is started with; terok gives it harmless words alone.`,
-      fix: `Update libkrun to ${LIBKRUN_SAFE_WORDS} or newer.`,
-    },
     limits.length > 0 && {
       code: 'MONITOR_UNLIMITED',
       message: `The limits ${limits.join(', ')} hold inside the machine but not for its monitor (cgroup ${host.facts.cgroupVersion}).`,

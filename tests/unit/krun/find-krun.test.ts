@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { findKrun } from '../../../src/backends/krun/find-krun.ts';
+import { findKrun, LIBKRUN, libraryProblem } from '../../../src/backends/krun/find-krun.ts';
 
 let dir: string;
 beforeEach(async () => {
@@ -36,5 +36,14 @@ describe('the runtime of machines', () => {
   it('must not be writable by others', async () => {
     expect(await codesOf('crun version 1.28\n+LIBKRUN', 0o777)).toContain('KRUN_WRITABLE');
     if (process.getuid?.() === 0) expect(await codesOf('crun version 1.28\n+LIBKRUN')).not.toContain('KRUN_WRITABLE');
+  });
+
+  it('must open a libkrun that loses nothing and damages nothing, and says so', () => {
+    expect(libraryProblem(LIBKRUN, undefined)).toMatchObject({ code: 'LIBKRUN_MISSING' });
+    expect(libraryProblem(LIBKRUN, '1.18.0')).toMatchObject({
+      code: 'LIBKRUN_TOO_OLD',
+      message: expect.stringMatching(/^libkrun 1\.18\.0 is older than 1\.18\.1: earlier ones lose/),
+    });
+    expect(libraryProblem(LIBKRUN, '1.18.1')).toBeUndefined();
   });
 });

@@ -1,0 +1,1 @@
+//! Empty: nothing of it is used.
