@@ -39,6 +39,7 @@ export const REVIEW_COMMANDS = {
     details: ['The agent reads the message as a note on its commit, and when it pushes again.'],
     arguments: { task },
     options: {
+      ref,
       message: { kind: 'value', short: 'm', placeholder: 'TEXT', description: 'Message to the agent; `-` reads it from standard input' },
       json,
     },

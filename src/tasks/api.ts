@@ -12,12 +12,12 @@ import type {
   Route,
   TerminalSize,
 } from '../core/index.ts';
-import type { Statement } from '../projects/git/index.ts';
+import type { Statement, UpstreamAge } from '../projects/git/index.ts';
 import type { ReEntry } from '../review/index.ts';
 import type { EgressApi } from './egress-api.ts';
 import type { GitApi, SyncView, UpstreamView } from './git-api.ts';
 
-export type { SyncView, UpstreamView };
+export type { SyncView, UpstreamAge, UpstreamView };
 
 import type { ApplyWish, PushReport, PushWish, Reviews } from './reviews-api.ts';
 
@@ -110,6 +110,8 @@ export interface TaskSummary {
   readonly createdAt: string;
   readonly source: string;
   readonly commits?: number;
+  /** Where the project has an upstream */
+  readonly upstream?: UpstreamAge;
 }
 
 export interface TaskStatus extends TaskSummary {

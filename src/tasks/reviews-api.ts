@@ -49,5 +49,5 @@ export interface Reviews {
   /** Approves the review of this digest, or of one that begins so; throws REFUSED where it is another by now */
   approve(slug: string, digest: string, choice?: ReviewChoice): Promise<Approval>;
   /** Records that the work is not wanted; the agent is told why */
-  reject(slug: string, message: string): Promise<Rejection>;
+  reject(slug: string, message: string, choice?: ReviewChoice): Promise<Rejection>;
 }

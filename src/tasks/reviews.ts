@@ -35,12 +35,12 @@ export function createReviews(context: TaskContext, findTask: (slug: string) => 
       const review = await openReview(context, task, choice);
       assertShown(review, digest);
       const approval = await approve(gateOf(task), review);
-      await clearMessage(gateOf(task), task.slug);
+      await clearMessage(gateOf(task), task.slug, review.ref);
       return approval;
     },
-    reject: async (slug, message) => {
+    reject: async (slug, message, choice = {}) => {
       const task = await findTask(slug);
-      return await rejectTask({ gate: gateOf(task), slug: task.slug, message });
+      return await rejectTask({ gate: gateOf(task), slug: task.slug, message, ...choice });
     },
   };
 }

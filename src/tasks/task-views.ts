@@ -1,7 +1,9 @@
 /** What `list` and `status` show of a task: records joined with what the runtime says. */
-import { type BottleStatus, bottleDirs, TerokError } from '../core/index.ts';
+import { type BottleStatus, bottleDirs, settleAll, TerokError } from '../core/index.ts';
 import { type BottleRecord, listRecords, readRecord } from '../core/resolve/index.ts';
+import { type UpstreamAge, upstreamAge } from '../projects/git/index.ts';
 import { sealedNetworkStatus } from '../sidecars/gateway/index.ts';
+import { readUpstream } from '../upstream/index.ts';
 import type { TaskStatus, TaskSummary } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { dataLossNotes } from './data-loss.ts';
@@ -55,7 +57,7 @@ async function runtimeStatuses(context: TaskContext, known: readonly Known[]): P
 }
 
 async function summarise({ task, record }: Known, status: BottleStatus): Promise<TaskSummary> {
-  const { commits } = await readChanges(task);
+  const [{ commits }, upstream] = await settleAll([readChanges(task), ageOf(task)]);
   return {
     slug: task.slug,
     project: task.project.id,
@@ -66,7 +68,14 @@ async function summarise({ task, record }: Known, status: BottleStatus): Promise
     createdAt: task.startedAt,
     source: task.project.source,
     commits: commits.length,
+    ...(upstream === undefined ? {} : { upstream }),
   };
+}
+
+/** Undefined where the project has no upstream. */
+async function ageOf({ project, gate, base }: TaskRecord): Promise<UpstreamAge | undefined> {
+  if (gate === undefined || base === undefined || (await readUpstream(project.dataDir)) === undefined) return undefined;
+  return await upstreamAge(gate, base);
 }
 
 /** `done` and `applied` are of the task; everything else is the bottle's own phase. */

@@ -1,12 +1,14 @@
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { formatAge } from '../quantities.ts';
+import { shortAge } from '../render/upstream.ts';
 
 export async function execute({ options }: CommandInput<'list'>, { terok, output }: CommandContext): Promise<number> {
   const tasks = await (await terok()).list();
   if (options.json) output.printJson(tasks);
   else if (options.names) for (const task of tasks) output.print(task.slug);
   else {
+    const hasUpstream = tasks.some((task) => task.upstream !== undefined);
     const rows = tasks.map((task) => [
       task.slug,
       task.status === 'missing' ? 'ended' : task.status,
@@ -14,9 +16,11 @@ export async function execute({ options }: CommandInput<'list'>, { terok, output
       task.backend,
       String(task.commits ?? 0),
       formatAge(task.createdAt),
+      ...(hasUpstream ? [task.upstream === undefined ? '-' : shortAge(task.upstream)] : []),
       task.source,
     ]);
-    output.printTable(['TASK', 'STATUS', 'AGENT', 'BACKEND', 'COMMITS', 'CREATED', 'SOURCE'], rows, 'There are no tasks.');
+    const headings = ['TASK', 'STATUS', 'AGENT', 'BACKEND', 'COMMITS', 'CREATED', ...(hasUpstream ? ['UPSTREAM'] : []), 'SOURCE'];
+    output.printTable(headings, rows, 'There are no tasks.');
   }
   return 0;
 }

@@ -3,6 +3,7 @@ import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { escapeText } from '../escape.ts';
 import { formatAge } from '../quantities.ts';
+import { describeAge } from '../render/upstream.ts';
 
 export async function execute(input: CommandInput<'status'>, { terok, output }: CommandContext): Promise<number> {
   const status = await (await terok()).status(input.arguments.task);
@@ -26,6 +27,7 @@ function fieldsOf(status: TaskStatus): (readonly [string, string])[] {
     ['limits', `${limits.memoryMiB} MiB, ${limits.cpus} cpus, ${limits.pids} pids, ${limits.files} files`],
     ...(missingLimits.length === 0 ? [] : [['missing', `not enforced here: ${missingLimits.join(', ')}`] as const]),
     ...(status.branch === undefined ? [] : [['branch', status.branch] as const]),
+    ...(status.upstream === undefined ? [] : [['upstream', describeAge(status.upstream)] as const]),
     ...status.routes.map(
       (route) => ['route', `${route.name}: ${route.hosts.join(', ')} ${route.ports.join(', ')} (${route.mode})`] as const,
     ),

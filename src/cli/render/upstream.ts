@@ -1,5 +1,6 @@
-import type { UpstreamView } from '../../tasks/api.ts';
+import type { UpstreamAge, UpstreamView } from '../../tasks/api.ts';
 import { escapeText } from '../escape.ts';
+import { formatAge } from '../quantities.ts';
 import type { Output } from '../terminal/output.ts';
 
 /** The upstream of a project, for a person or a program. */
@@ -23,4 +24,21 @@ export function printUpstream(view: UpstreamView, json: boolean, output: Output)
     ['last sync', view.lastSync ?? 'never'],
   ];
   for (const [name = '', value = ''] of rows) output.print(`${name.padEnd(11)} ${escapeText(value)}`);
+}
+
+/** How far one task is from the upstream, with what to do where that is not known well. */
+export function describeAge({ lastSync, stale, branch, behind }: UpstreamAge): string {
+  if (lastSync === undefined) return 'never asked: run `terok git sync`';
+  const asked = `asked ${formatAge(lastSync)}${stale ? ', so run `terok git sync`' : ''}`;
+  if (branch === undefined) return `without a branch that this work could be compared with; ${asked}`;
+  if (behind === undefined) return `${branch}, how far ahead of this work is not known; ${asked}`;
+  const distance = behind === 0 ? `up to date with ${branch}` : `${behind} ${behind === 1 ? 'commit' : 'commits'} behind ${branch}`;
+  return `${distance}; ${asked}`;
+}
+
+/** The same in a column of a table. */
+export function shortAge({ lastSync, stale, behind }: UpstreamAge): string {
+  if (lastSync === undefined) return 'never asked';
+  const asked = stale ? [`asked ${formatAge(lastSync)}`] : [];
+  return [...(behind === undefined ? [] : [behind === 0 ? 'up to date' : `${behind} behind`]), ...asked].join(', ') || '-';
 }

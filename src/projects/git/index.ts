@@ -32,3 +32,4 @@ export { readVerdict, type ScanVerdict } from './scan-verdicts.ts';
 export { type PendingChange, readSync, type SyncReport, type SyncState, syncUpstream, takePending } from './sync-upstream.ts';
 export { applyApproved, type TakeRequest, underApproval } from './take-task.ts';
 export { type TaskChanges, type TaskCommit, type TaskFile, taskChanges, taskDiff } from './task-changes.ts';
+export { type UpstreamAge, upstreamAge } from './upstream-age.ts';

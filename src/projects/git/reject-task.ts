@@ -4,8 +4,9 @@
  */
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { renderUntrusted, TerokError } from '../../core/index.ts';
+import { digestOf, makePrivateDir, renderUntrusted, TerokError } from '../../core/index.ts';
 import { type Rejection, reject } from './approvals.ts';
+import { taskRef, taskRepository } from './gate.ts';
 import { git } from './git.ts';
 import { taskRange } from './task-changes.ts';
 
@@ -13,16 +14,18 @@ export interface RejectRequest {
   readonly gate: string;
   readonly slug: string;
   readonly message: string;
+  /** A branch of the task; its main one by default */
+  readonly ref?: string;
 }
 
 /** Notes that the bottle may read: `git fetch origin refs/notes/review:refs/notes/review`. */
 export const REVIEW_NOTES = 'refs/notes/review';
-/** In the task's repository; the gate's hook prints it with the next push and removes it. */
-const MESSAGE_FILE = 'terok-message';
+/** In the task's repository, a file for each branch; the gate's hook prints them with the next push and removes them. */
+const MESSAGES_DIR = 'terok-messages';
 const MAX_MESSAGE_LENGTH = 10_000;
 
 /** Records the rejection and leaves the message for the agent. */
-export async function rejectTask({ gate, slug, message }: RejectRequest): Promise<Rejection> {
+export async function rejectTask({ gate, slug, message, ref: wanted }: RejectRequest): Promise<Rejection> {
   const text = message
     .split(/\r?\n/)
     .map((line) => renderUntrusted(line.replaceAll('\t', ' ')).trimEnd())
@@ -30,15 +33,22 @@ export async function rejectTask({ gate, slug, message }: RejectRequest): Promis
     .trim();
   if (text === '' || text.length > MAX_MESSAGE_LENGTH)
     throw new TerokError('USAGE', `A message to the agent has 1 to ${MAX_MESSAGE_LENGTH} characters; got ${text.length}.`);
-  const { repository, ref, tip } = await taskRange(gate, slug);
+  const { repository, ref, tip } = await taskRange(gate, slug, wanted === undefined ? {} : { ref: wanted });
   const rejection = await reject(gate, slug, { ref, new: tip, message: text });
   await git(repository, ['notes', `--ref=${REVIEW_NOTES}`, 'add', '--force', '--file=-', tip], { input: `Not taken: ${text}\n` });
-  await writeFile(path.join(repository, MESSAGE_FILE), `${tip.slice(0, 12)} was not taken: ${text}\n`, { mode: 0o600 });
+  const file = messageFile(repository, ref);
+  const name = ref === taskRef(slug) ? '' : `${renderUntrusted(ref.slice('refs/heads/'.length))} at `;
+  await makePrivateDir(path.dirname(file));
+  await writeFile(file, `${name}${tip.slice(0, 12)} was not taken: ${text}\n`, { mode: 0o600 });
   return rejection;
 }
 
-/** Takes back what the next push would have printed. */
-export async function clearMessage(gate: string, slug: string): Promise<void> {
-  const { repository } = await taskRange(gate, slug);
-  await rm(path.join(repository, MESSAGE_FILE), { force: true });
+/** Takes back what the next push would have printed about a branch. */
+export async function clearMessage(gate: string, slug: string, ref: string): Promise<void> {
+  await rm(messageFile(taskRepository(gate, slug), ref), { force: true });
+}
+
+/** Named by a digest: the name of a branch may be longer than that of a file. */
+function messageFile(repository: string, ref: string): string {
+  return path.join(repository, MESSAGES_DIR, digestOf(ref));
 }

@@ -51,7 +51,8 @@ export interface SyncReport extends SyncState {
   readonly forwarded: readonly string[];
 }
 
-const SNAPSHOT = 'refs/terok/upstream/';
+/** What the upstream had at the last sync. */
+export const SNAPSHOT = 'refs/terok/upstream/';
 const HEADS = 'refs/heads/';
 
 /** What the last sync found; undefined before the first. */

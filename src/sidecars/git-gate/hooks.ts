@@ -10,12 +10,13 @@ import path from 'node:path';
 import { ignoreCodes, systemCodeOf } from '../../core/errors.ts';
 import { LIMITS } from './limits.ts';
 
-/** First the word of the person who did not take the last push, which is left for it in the repository. */
+/** First the words of the person who did not take an earlier push, which are left for it in the repository. */
 const PRE_RECEIVE = `#!/bin/sh
-if [ -f terok-message ]; then
-  sed 's/^/terok: /' terok-message >&2
-  rm -f terok-message
-fi
+for message in terok-messages/*; do
+  [ -f "$message" ] || continue
+  sed 's/^/terok: /' "$message" >&2
+  rm -f "$message"
+done
 refused=0
 lines=
 while read -r old new ref; do
