@@ -56,7 +56,7 @@ async function traced(argv: readonly string[], options: { cwd: string; env: Node
     const [, file, word] = /exec(?:ve|veat)\([^"]*"((?:[^"\\]|\\.)*)", \["((?:[^"\\]|\\.)*)".* = 0$/.exec(line) ?? [];
     return file === '' ? (word ?? '') : (file ?? []);
   });
-  return { started, code: exitCode, stderr: stderr.toString() };
+  return { started, code: exitCode ?? null, stderr: stderr.toString() };
 }
 
 describe('programs that terok starts on the host', () => {
