@@ -24,26 +24,34 @@ interface TaskImageInputs {
   readonly events: RunEvents;
 }
 
-/** The reference of the task's image; builds it where it does not exist. An image that the user named is taken as it is. */
+/** A name of an image, and what it stood for when it was looked at. */
+export interface TaskImage {
+  readonly reference: string;
+  /** Content address, `sha256:…` */
+  readonly id: string;
+}
+
+/** The task's image; builds it where it does not exist. An image that the user named is taken as it is. */
 export async function ensureTaskImage(
   context: TaskContext,
   backend: RuntimeBackend,
   { request, settings, agents, events }: TaskImageInputs,
-): Promise<string> {
+): Promise<TaskImage> {
   if (request.image !== undefined) return await existingImage(backend, request.image);
   const wanted = await imageRequest(context, agents, settings);
-  const { reference } = await buildImages({
+  const { reference, id } = await buildImages({
     store: backend.images,
     request: { ...wanted, sudo: request.sudo ?? settings.sudo },
     paths: context.paths,
     onProgress: (event) => events.onProgress({ stage: 'image', message: textOf(event) }),
     ...(request.signal === undefined ? {} : { signal: request.signal }),
   });
-  return reference;
+  return { reference, id };
 }
 
-async function existingImage(backend: RuntimeBackend, reference: string): Promise<string> {
-  if ((await backend.images.inspect(reference)) !== undefined) return reference;
+async function existingImage(backend: RuntimeBackend, reference: string): Promise<TaskImage> {
+  const found = await backend.images.inspect(reference);
+  if (found !== undefined) return { reference, id: found.id };
   throw new TerokError('IMAGE_UNAVAILABLE', `The image \`${reference}\` does not exist on this machine.`, {
     context: { reference },
     hint: 'Leave `--image` out to have one built, or set `image.base.registry` in the configuration to have one pulled.',

@@ -1,33 +1,55 @@
 /** The task layer's side of provenance: what is stated about a commit that was taken, and the check of it. */
 import { TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
-import { type Approval, ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../projects/git/index.ts';
+import {
+  type Approval,
+  commitsWithTrees,
+  ensureSigningKey,
+  type Statement,
+  verifyProvenance,
+  writeProvenance,
+} from '../projects/git/index.ts';
 import { identifyProject } from '../projects/index.ts';
 import type { TaskContext } from './context.ts';
+import { readDecisions } from './egress-log.ts';
+import { auditFile } from './egress-scope.ts';
 import type { TaskRecord } from './task-record.ts';
 
 /** Hosts that a statement names */
 const MAX_HOSTS = 50;
+/** Decisions that a statement counts, the newest ones */
+const MAX_DECISIONS = 100_000;
 
-/** Signs where an applied commit comes from, as a note in the user's repository. */
+/** Signs where the applied commits come from, as notes in the user's repository. */
 export async function stateProvenance(context: TaskContext, task: TaskRecord, approval: Approval): Promise<void> {
   if (!task.project.isGit) throw new TerokError('USAGE', 'A directory without git carries no statements.');
-  const record = await readRecord(context.paths, task.slug);
-  const routes = record?.plan?.spec.egress.routes ?? [];
-  const statement: Statement = {
+  const { source } = task.project;
+  const common = {
     version: 1,
-    commit: approval.new,
-    tree: approval.tree,
     task: task.slug,
     ...(task.agent === undefined ? {} : { agent: task.agent }),
     image: task.image,
+    ...(task.imageId === undefined ? {} : { imageId: task.imageId }),
+    approved: approval.new,
     policy: approval.policy,
     review: approval.review,
-    egress: { routes: routes.length, hosts: [...new Set(routes.flatMap(({ hosts }) => hosts))].sort().slice(0, MAX_HOSTS) },
+    egress: await summariseEgress(context, task.slug),
     approver: approval.by,
     approvedAt: approval.at,
+  } as const;
+  const statements = (await commitsWithTrees(source, approval)).map((commit) => ({ ...common, ...commit }));
+  await writeProvenance(source, statements, await ensureSigningKey(context.paths.data));
+}
+
+async function summariseEgress(context: TaskContext, slug: string): Promise<Statement['egress']> {
+  const routes = (await readRecord(context.paths, slug))?.plan?.spec.egress.routes ?? [];
+  const entries = await readDecisions(auditFile(context, slug), slug, { limit: MAX_DECISIONS, deniedOnly: false });
+  const denied = entries.filter(({ decision }) => decision === 'deny').length;
+  return {
+    routes: routes.length,
+    hosts: [...new Set(routes.flatMap(({ hosts }) => hosts))].sort().slice(0, MAX_HOSTS),
+    decisions: { allowed: entries.length - denied, denied },
   };
-  await writeProvenance(task.project.source, statement, await ensureSigningKey(context.paths.data));
 }
 
 export async function checkProvenance(context: TaskContext, source: string, revision: string): Promise<Statement> {

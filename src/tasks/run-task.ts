@@ -11,7 +11,7 @@ import { chooseBackend, loadSettings, type ProjectSettings } from './effective-s
 import { finishTask } from './finish-task.ts';
 import { abandonTask } from './forget-task.ts';
 import { explainFullDisk } from './full-disk.ts';
-import { ensureTaskImage } from './images.ts';
+import { ensureTaskImage, type TaskImage } from './images.ts';
 import { OutputLog } from './output-log.ts';
 import { planGate } from './plan-gate.ts';
 import { planWorkload, specify, type Workload, workDirOf } from './plan-task.ts';
@@ -99,7 +99,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     events.onTask?.(slug);
     const [identity, plan] = await settleAll([
       mintIdentity(context, slug),
-      backend.resolve({ ...spec, slug, image }, cancel(request)),
+      backend.resolve({ ...spec, slug, image: image.reference }, cancel(request)),
       provideTaskKey(context, project, { slug, settings: config.settings.git }),
     ]);
     return {
@@ -137,7 +137,7 @@ async function reserve(
     readonly project: Project;
     readonly workload: Workload;
     readonly backend: string;
-    readonly image: string;
+    readonly image: TaskImage;
     readonly origins: Readonly<Record<string, string>>;
   },
 ): Promise<string> {
@@ -151,7 +151,8 @@ async function reserve(
       slug,
       project: { ...project },
       backend,
-      image,
+      image: image.reference,
+      imageId: image.id,
       ...(workload.agent === undefined ? {} : { agent: workload.agent.agent }),
       ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
       argv: [...workload.argv],

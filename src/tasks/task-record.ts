@@ -28,6 +28,8 @@ const taskRecord = z.strictObject({
   project: z.strictObject({ id: z.string(), name: z.string(), source: z.string(), isGit: z.boolean(), dataDir: z.string() }),
   backend: z.string(),
   image: z.string(),
+  /** Content address of the image when the task began, `sha256:…` */
+  imageId: z.string().optional(),
   agent: z.string().optional(),
   prompt: z.string().optional(),
   argv: z.array(z.string()),

@@ -3,6 +3,7 @@ import { chmod, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
+import { openForgeProject } from './forge-project.ts';
 import { GitLab, mustGit } from './git-harness.ts';
 
 async function statementOf(source: string): Promise<Statement> {
@@ -29,7 +30,7 @@ test('a statement is checked with the key of the user alone, for its own commit 
   expect((await stat(path.join(lab.dataDir, 'provenance/key.pem'))).mode & 0o777).toBe(0o600);
   await expect(verifyProvenance(source, 'HEAD', key)).rejects.toMatchObject({ code: 'NOT_FOUND' });
   const statement = await statementOf(source);
-  await writeProvenance(source, statement, key);
+  await writeProvenance(source, [statement], key);
   expect(await verifyProvenance(source, 'HEAD', await ensureSigningKey(lab.dataDir))).toEqual(statement);
   const note = await mustGit(source, ['notes', '--ref=refs/notes/terok-provenance', 'show', 'HEAD']);
   const noteOn = async (text: string, commit = 'HEAD'): Promise<unknown> => {
@@ -41,7 +42,7 @@ test('a statement is checked with the key of the user alone, for its own commit 
   await lab.commit(source, { 'b.txt': 'b\n' }, 'Next');
   expect(await noteOn(note)).toMatchObject({ code: 'REFUSED', message: expect.stringContaining('another commit') });
   const other = generateKeyPairSync('ed25519').privateKey;
-  await writeProvenance(source, await statementOf(source), other);
+  await writeProvenance(source, [await statementOf(source)], other);
   await expect(verifyProvenance(source, 'HEAD', key)).rejects.toMatchObject({ message: expect.stringContaining('another key') });
 });
 
@@ -50,4 +51,28 @@ test('a signing key that others can read is not used', async () => {
   await ensureSigningKey(lab.dataDir);
   await chmod(path.join(lab.dataDir, 'provenance/key.pem'), 0o644);
   await expect(ensureSigningKey(lab.dataDir)).rejects.toMatchObject({ code: 'REFUSED' });
+});
+
+test('each commit that is taken carries a statement, and those about other commits stay', async () => {
+  await using bench = await openForgeProject();
+  const { lab, terok, source, imported, vaultDir, paths } = bench;
+  const other = await statementOf(source);
+  await writeProvenance(source, [other], await ensureSigningKey(paths.data));
+  const clone = await lab.clone(await lab.serve(imported, 'shop', [], { vaultDir }), 'shop');
+  const work = async (names: readonly string[]): Promise<readonly string[]> => {
+    const commits: string[] = [];
+    for (const name of names) commits.push(await lab.commit(clone, { [name]: `${name}\n` }, `Add ${name}`));
+    await mustGit(clone, ['push', '--quiet']);
+    const { digest } = await terok.reviews.open('shop');
+    await terok.apply('shop', { approve: digest, provenance: true });
+    return commits;
+  };
+  const first = await work(['b.txt', 'c.txt', 'd.txt']);
+  const second = await work(['e.txt']);
+  for (const commit of [...first, ...second]) {
+    const statement = await terok.verifyProvenance(source, commit);
+    expect(statement).toMatchObject({ commit, task: 'shop', approved: second[0], egress: { decisions: { allowed: 0, denied: 0 } } });
+  }
+  expect(await terok.verifyProvenance(source, imported.baseCommit)).toEqual(other);
+  await mustGit(source, ['fsck', '--strict']);
 });

@@ -10,12 +10,14 @@ export async function execute(input: CommandInput<'provenance verify'>, { terok,
     output.printJson(statement);
     return 0;
   }
-  const { task, agent, image, approver, approvedAt, review, egress } = statement;
+  const { task, agent, image, imageId, approver, approvedAt, review, egress } = statement;
   output.print(
     `${statement.commit.slice(0, 12)} was made by the task ${escapeText(task)}${agent === undefined ? '' : ` with ${escapeText(agent)}`}.`,
   );
-  output.print(`  image     ${escapeText(image)}`);
+  output.print(`  image     ${escapeText(image)}${imageId === undefined ? '' : ` (${escapeText(imageId)})`}`);
   output.print(`  approved  by ${escapeText(approver.user)} on ${escapeText(approver.host)}, ${approvedAt}, review ${review.slice(0, 16)}`);
-  output.print(`  reached   ${egress.hosts.length === 0 ? 'nothing' : escapeText(egress.hosts.join(', '))}`);
+  const { hosts, decisions } = egress;
+  const counts = decisions === undefined ? '' : `; ${decisions.allowed} let through, ${decisions.denied} refused`;
+  output.print(`  network   ${hosts.length === 0 ? 'no host' : escapeText(hosts.join(', '))}${counts}`);
   return 0;
 }

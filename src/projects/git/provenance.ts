@@ -13,6 +13,8 @@ import { git, gitText, resolveRevision } from './git.ts';
 export const PROVENANCE_NOTES = 'refs/notes/terok-provenance';
 /** A statement has about one KiB */
 const MAX_NOTE_BYTES = 64 * 1024;
+/** Commits of one approval that carry a statement; of more, the newest */
+const MAX_STATED = 1_000;
 
 const hex = z.string().regex(/^[0-9a-f]+$/);
 const statementSchema = z.strictObject({
@@ -22,11 +24,20 @@ const statementSchema = z.strictObject({
   task: z.string(),
   agent: z.string().optional(),
   image: z.string(),
+  /** Content address of the image, `sha256:…` */
+  imageId: z.string().optional(),
+  /** The commit that was approved, which this one came with */
+  approved: hex.optional(),
   /** Digest of the policy that the task ran under, and of the rules of the review */
   policy: hex,
   /** Digest of what the approver was shown */
   review: hex,
-  egress: z.strictObject({ routes: z.int(), hosts: z.array(z.string()) }),
+  /** What the task could reach, and how often it was let through and refused, as far as its log goes back */
+  egress: z.strictObject({
+    routes: z.int(),
+    hosts: z.array(z.string()),
+    decisions: z.strictObject({ allowed: z.int(), denied: z.int() }).optional(),
+  }),
   approver: z.strictObject({ user: z.string(), uid: z.int(), host: z.string() }),
   approvedAt: z.iso.datetime(),
 });
@@ -50,12 +61,41 @@ export async function ensureSigningKey(dataDir: string): Promise<KeyObject> {
   });
 }
 
-/** Signs a statement and leaves it as a note on its commit; an earlier note is replaced. */
-export async function writeProvenance(repository: string, statement: Statement, key: KeyObject): Promise<void> {
+/** Signs statements and leaves each as a note on its commit, all or none; earlier notes of these commits are replaced. */
+export async function writeProvenance(repository: string, statements: readonly Statement[], key: KeyObject): Promise<void> {
+  const before = await resolveRevision(repository, PROVENANCE_NOTES);
+  const lines = [
+    `commit ${PROVENANCE_NOTES}`,
+    `committer terok <terok@localhost> ${Math.floor(Date.now() / 1_000)} +0000`,
+    data('State where commits come from'),
+    ...(before === undefined ? [] : [`from ${before}`]),
+    ...statements.flatMap((statement) => [`N inline ${statement.commit}`, data(signedNote(statement, key))]),
+  ];
+  await git(repository, ['fast-import', '--quiet', '--done', '--date-format=raw'], { input: `${lines.join('\n')}\ndone\n` });
+}
+
+function signedNote(statement: Statement, key: KeyObject): string {
   const checked = statementSchema.parse(statement);
   const signature = sign(null, Buffer.from(canonicalJson(checked)), key).toString('base64');
-  const note = canonicalJson({ statement: checked, key: publicText(createPublicKey(key)), signature });
-  await git(repository, ['notes', `--ref=${PROVENANCE_NOTES}`, 'add', '--force', '--file=-', checked.commit], { input: `${note}\n` });
+  return `${canonicalJson({ statement: checked, key: publicText(createPublicKey(key)), signature })}\n`;
+}
+
+/** A text as `git fast-import` reads it. */
+function data(text: string): string {
+  return `data ${Buffer.byteLength(text)}\n${text}`;
+}
+
+/** The newest commits of a range with their trees, the last one first. */
+export async function commitsWithTrees(
+  repository: string,
+  { old, new: tip }: { readonly old: string; readonly new: string },
+): Promise<readonly { readonly commit: string; readonly tree: string }[]> {
+  const range = ['--end-of-options', tip, `^${old}`, '--'];
+  const found = await gitText(repository, ['rev-list', '--no-commit-header', '--format=%H %T', `--max-count=${MAX_STATED}`, ...range]);
+  return found.split('\n').flatMap((line) => {
+    const [, commit, tree] = /^([0-9a-f]+) ([0-9a-f]+)$/.exec(line) ?? [];
+    return commit === undefined || tree === undefined ? [] : [{ commit, tree }];
+  });
 }
 
 /** The statement about a commit; throws NOT_FOUND where there is none, REFUSED where it does not hold. */
