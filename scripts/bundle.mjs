@@ -49,6 +49,7 @@ await build({
     'scan-push': 'src/sidecars/git-gate/scan/main.ts',
     'refresh-token': 'src/vault/refresh-main.ts',
     'forward-push': 'src/tasks/forward-main.ts',
+    'pause-bottle': 'src/tasks/pause-main.ts',
     // measured by themselves in `bench/`
     egress: 'src/sidecars/egress/index.ts',
     'collect-when-idle': 'src/sidecars/gateway/collect-when-idle.ts',

@@ -121,7 +121,9 @@ export const EGRESS_COMMANDS = {
   },
   'egress resume': {
     summary: 'Let a bottle that sent its canary go on',
-    details: ['A token that nothing in the bottle has a use for left it, so nothing more leaves it. Look at `terok egress log` first.'],
+    details: [
+      'A token that nothing in the bottle has a use for left it, so it is paused and nothing more leaves it. Look at `terok egress log` first.',
+    ],
     arguments: { task },
     options: { json },
   },

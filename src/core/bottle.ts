@@ -84,7 +84,7 @@ export interface CopyReport {
   readonly refused: readonly { readonly path: string; readonly reason: string }[];
 }
 
-export type BottleStatus = 'created' | 'running' | 'stopped' | 'failed' | 'missing';
+export type BottleStatus = 'created' | 'running' | 'paused' | 'stopped' | 'failed' | 'missing';
 
 /**
  * A sandbox made by a backend. All paths are absolute paths inside the bottle; argv is never joined into a shell string.
@@ -101,6 +101,10 @@ export interface Bottle extends AsyncDisposable {
   start(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Ends all processes of the bottle: first asks, after `graceMs` (5 000 by default) kills; the files stay */
   stop(options?: { readonly graceMs?: number; readonly signal?: AbortSignal }): Promise<void>;
+  /** Lets no process of a running bottle go on, until `resume`; where the backend is `pausable` */
+  pause(): Promise<void>;
+  /** Lets a paused bottle go on where it was; does nothing to a running one */
+  resume(): Promise<void>;
   exec(argv: readonly string[], options?: BufferedExecOptions): Promise<ExecResult>;
   spawn(argv: readonly string[], options?: ExecOptions): Promise<BottleProcess>;
   /** Copies a file or directory of the host to `target`, which must not exist or be a directory's child to create; links are copied as links, never followed */

@@ -12,5 +12,7 @@ export interface BackendCapabilities {
   /** Survives stop and start: files yes, processes no */
   readonly persistentFiles: boolean;
   readonly rootUser: boolean;
+  /** `pause` and `resume` work */
+  readonly pausable: boolean;
   readonly enforcesLimits: boolean;
 }

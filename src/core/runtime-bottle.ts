@@ -51,6 +51,14 @@ export class RuntimeBottle implements Bottle {
     });
   }
 
+  pause(): Promise<void> {
+    return this.#inTurn(() => this.#inner.pause());
+  }
+
+  resume(): Promise<void> {
+    return this.#inTurn(() => this.#inner.resume());
+  }
+
   exec(argv: readonly string[], options?: BufferedExecOptions): Promise<ExecResult> {
     assertArgv(argv);
     return this.#inner.exec(argv, options);

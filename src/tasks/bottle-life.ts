@@ -4,11 +4,13 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import {
+  type BackendCapabilities,
   type Bottle,
   type BottlePlan,
   bottleDirs,
   type CallOptions,
   ignoreCodes,
+  ownFile,
   type SeedFile,
   settleAll,
   TerokError,
@@ -53,7 +55,7 @@ export interface Identity {
 }
 
 /** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
-export async function mintIdentity(context: TaskContext, slug: string): Promise<Identity> {
+export async function mintIdentity(context: TaskContext, slug: string, { hasCanary }: { readonly hasCanary: boolean }): Promise<Identity> {
   const { stateDir } = bottleDirs(context.paths, slug);
   const [ca, alias, system] = await settleAll([
     mintBottleCa(slug),
@@ -62,9 +64,9 @@ export async function mintIdentity(context: TaskContext, slug: string): Promise<
     createChannelIdentity(stateDir),
   ]);
   const files = caFiles(stateDir);
-  const canary = mintCanary();
+  const canary = hasCanary ? mintCanary() : undefined;
   await settleAll([
-    writePrivateFile(canaryFile(stateDir), canary),
+    canary === undefined ? undefined : writePrivateFile(canaryFile(stateDir), canary),
     writePrivateFile(files.certificate, ca.certificatePem),
     writePrivateFile(files.key, ca.keyPem),
   ]);
@@ -76,7 +78,7 @@ export async function mintIdentity(context: TaskContext, slug: string): Promise<
       seed(TRUST_PATHS.bundle, bundle),
       seed(TRUST_PATHS.truststore, javaTruststore(bundle)),
       seed(SYSTEM_BUNDLE, bundle),
-      seed(CANARY_PATH, canaryFileContent(canary)),
+      ...(canary === undefined ? [] : [seed(CANARY_PATH, canaryFileContent(canary))]),
     ],
     alias,
   };
@@ -143,6 +145,16 @@ export async function repairNetwork(context: TaskContext, slug: string): Promise
   if (record?.plan !== undefined) await (await reopenNetwork(context, record.plan)).ready;
 }
 
+/** Lets the processes of a paused bottle go on; one that sent its canary stays cut off. False where it was not paused. */
+export async function resumeBottle(context: TaskContext, slug: string): Promise<boolean> {
+  const record = await readRecord(context.paths, slug);
+  if (record?.phase !== 'running') return false;
+  await using bottle = await openBottle(context, slug);
+  if ((await bottle.status()) !== 'paused') return false;
+  await bottle.resume();
+  return true;
+}
+
 /** Removes bottle and network for good, from any state. The record stays. */
 export async function dropBottle(context: TaskContext, slug: string): Promise<void> {
   await removeBottle(context, slug);
@@ -181,8 +193,7 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
     policy,
     vaultDir: vaultDir(context),
     ca: caFiles(plan.stateDir),
-    ...(existsSync(canaryFile(plan.stateDir)) ? { canaryFile: canaryFile(plan.stateDir) } : {}),
-    ...(await hostSide(context, plan.spec.project)),
+    ...(await configured(context, plan, capabilities)),
     ...(gate === undefined ? {} : { gate }),
     ...(context.targets === undefined ? {} : { targets: context.targets }),
     // the host does not see the users of another kernel
@@ -190,13 +201,23 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
   };
 }
 
-/** How this machine reaches the internet. */
-async function hostSide(context: TaskContext, project: string): Promise<Pick<GatewayPlan, 'upstreamCa' | 'upstreamProxy'>> {
+/** Whether the canary is watched, and how this machine reaches the internet. */
+async function configured(
+  context: TaskContext,
+  { spec: { project, slug }, stateDir }: BottlePlan,
+  { pausable }: BackendCapabilities,
+): Promise<Pick<GatewayPlan, 'canaryFile' | 'onCanary' | 'upstreamCa' | 'upstreamProxy'>> {
   const { loadGlobalConfig, loadProjectConfig, mergeSettings, resolveUpstreamProxy } = await import('../core/config/index.ts');
   const [global, own] = await Promise.all([loadGlobalConfig(context.paths), loadProjectConfig(context.paths, project)]);
-  const { upstreamCa, upstreamProxy: wanted } = mergeSettings(global.value, own.value).settings.egress;
+  const { canary, upstreamCa, upstreamProxy: wanted } = mergeSettings(global.value, own.value).settings.egress;
   const upstreamProxy = resolveUpstreamProxy(wanted, context.env);
-  return { ...(upstreamCa === undefined ? {} : { upstreamCa }), ...(upstreamProxy === undefined ? {} : { upstreamProxy }) };
+  const main = ownFile({ source: 'tasks/pause-main.ts', built: 'pause-bottle.js' });
+  const onCanary = pausable ? { onCanary: { main, argument: JSON.stringify({ paths: context.paths, slug }) } } : {};
+  return {
+    ...(canary !== false && existsSync(canaryFile(stateDir)) ? { canaryFile: canaryFile(stateDir), ...onCanary } : {}),
+    ...(upstreamCa === undefined ? {} : { upstreamCa }),
+    ...(upstreamProxy === undefined ? {} : { upstreamProxy }),
+  };
 }
 
 /** With the rules that hold now. */

@@ -26,3 +26,15 @@ export function createContext(env: NodeJS.ProcessEnv, targets?: TargetsPlan): Ta
     },
   };
 }
+
+/** For programs of terok that a gateway starts: the same directories, whatever their environment says. */
+export function contextAt(paths: TerokPaths, env: NodeJS.ProcessEnv = process.env): TaskContext {
+  return createContext({
+    ...env,
+    TEROK_CONFIG_DIR: paths.config,
+    TEROK_DATA_DIR: paths.data,
+    TEROK_STATE_DIR: paths.state,
+    TEROK_CACHE_DIR: paths.cache,
+    TEROK_RUNTIME_DIR: paths.runtime,
+  });
+}

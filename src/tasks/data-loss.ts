@@ -7,6 +7,7 @@ import {
   networkQuestions,
   resumeNetwork,
 } from '../sidecars/gateway/index.ts';
+import { resumeBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import type { EgressAnswer, EgressQuestion } from './egress-api.ts';
 
@@ -27,12 +28,14 @@ export async function forgetAnswers(context: TaskContext, slug: string): Promise
   await forgetNetworkAnswers(bottleDirs(context.paths, slug));
 }
 
-/** Lets a bottle that sent its canary go on. Throws WRONG_STATE where it did not. */
+/** Lets a bottle that sent its canary, or that is paused, go on. Throws WRONG_STATE where it is neither. */
 export async function resumeEgress(context: TaskContext, slug: string): Promise<void> {
   const dirs = bottleDirs(context.paths, slug);
-  if ((await networkCanaryMark(dirs)) === undefined)
+  const mark = await networkCanaryMark(dirs);
+  if (mark !== undefined) await resumeNetwork(dirs);
+  if (await resumeBottle(context, slug)) return;
+  if (mark === undefined)
     throw new TerokError('WRONG_STATE', `The egress of \`${slug}\` is not stopped.`, { hint: `\`terok status ${slug}\` says how it is.` });
-  await resumeNetwork(dirs);
 }
 
 /** What `status` says about it. */
@@ -44,7 +47,7 @@ export async function dataLossNotes(context: TaskContext, slug: string): Promise
     ...(mark === undefined
       ? []
       : [
-          `Nothing leaves this bottle since ${mark.at}: it sent its canary to \`${mark.host}\`. Look at \`terok egress log ${slug}\`; \`terok egress resume ${slug}\` lets it go on.`,
+          `Nothing leaves this bottle since ${mark.at}: it sent its canary to \`${mark.host}\`${mark.rule === undefined ? ', as a name' : `, by the rule \`${mark.rule}\``}. Look at \`terok egress log ${slug}\`; \`terok egress resume ${slug}\` lets it go on.`,
         ]),
     ...questions.map(
       ({ id, method, host, found }) =>

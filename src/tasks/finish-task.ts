@@ -68,6 +68,8 @@ async function endBottle(context: TaskContext, slug: string, bottle: Bottle, kee
 async function keepStopped(bottle: Bottle, slug: string, problem: string): Promise<string> {
   const rescue = `The work could not be brought into the gate (${problem}). The bottle is kept: \`terok start ${slug}\`, then \`terok cp ${slug}:/work DIR\`.`;
   try {
+    if ((await bottle.status()) === 'paused')
+      return `The bottle is paused, with its work in it: \`terok status ${slug}\` says why, \`terok egress resume ${slug}\` lets it go on.`;
     await bottle.stop();
     return rescue;
   } catch (error) {

@@ -4,21 +4,13 @@
  */
 import { text } from 'node:stream/consumers';
 import { isTerokError, type TerokPaths } from '../core/index.ts';
-import { createContext } from './context.ts';
+import { contextAt } from './context.ts';
 import { forwardPush } from './forward-push.ts';
 
 process.umask(0o077);
 const { paths, slug } = JSON.parse(process.argv[2] ?? '') as { readonly paths: TerokPaths; readonly slug: string };
-const context = createContext({
-  ...process.env,
-  TEROK_CONFIG_DIR: paths.config,
-  TEROK_DATA_DIR: paths.data,
-  TEROK_STATE_DIR: paths.state,
-  TEROK_CACHE_DIR: paths.cache,
-  TEROK_RUNTIME_DIR: paths.runtime,
-});
 try {
-  for (const line of await forwardPush(context, slug, await text(process.stdin))) process.stderr.write(`terok: ${line}\n`);
+  for (const line of await forwardPush(contextAt(paths), slug, await text(process.stdin))) process.stderr.write(`terok: ${line}\n`);
 } catch (error) {
   const hint = isTerokError(error) && error.code === 'GIT_FAILED' ? ` ${error.message}` : '';
   process.stderr.write(`terok: the push is in the gate, and was not forwarded.${hint}\n`);

@@ -98,7 +98,7 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   try {
     events.onTask?.(slug);
     const [identity, plan] = await settleAll([
-      mintIdentity(context, slug),
+      mintIdentity(context, slug, { hasCanary: config.settings.egress.canary !== false }),
       backend.resolve({ ...spec, slug, image: image.reference }, cancel(request)),
       provideTaskKey(context, project, { slug, settings: config.settings.git }),
     ]);

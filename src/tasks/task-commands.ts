@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, type ProcessIdentity, TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
 import { taskBranches } from '../projects/git/index.ts';
-import { openBottle } from './bottle-life.ts';
+import { openBottle, resumeBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { forgetTask } from './forget-task.ts';
 import { discardWork } from './repository.ts';
@@ -19,7 +19,11 @@ interface Cancel {
 /** A task that another process runs is ended by that process, which brings the work into the gate; a kept bottle is stopped. */
 export async function stopTask(context: TaskContext, slug: string, options: Cancel): Promise<void> {
   const task = await readTask(context.paths, slug);
-  if (task?.runner !== undefined && isAlive(task.runner)) return await endRunner(task.runner, 'SIGTERM', options);
+  // the runner brings the work of the bottle home first
+  if (task?.runner !== undefined && isAlive(task.runner)) {
+    await resumeBottle(context, slug);
+    return await endRunner(task.runner, 'SIGTERM', options);
+  }
   const record = await readRecord(context.paths, slug);
   if (record === undefined || record.phase === 'removed' || record.phase === 'stopped') return;
   await using bottle = await openBottle(context, slug, options);
@@ -37,7 +41,10 @@ export async function removeTask(context: TaskContext, slug: string, force: bool
   const running = task?.runner !== undefined && isAlive(task.runner) ? task.runner : undefined;
   if (!force && running !== undefined)
     throw refused(slug, 'is running', `Stop it first: \`terok stop ${slug}\`, or remove it with \`--force\`.`);
-  if (running !== undefined) await endRunner(running, 'SIGTERM', {});
+  if (running !== undefined) {
+    await resumeBottle(context, slug);
+    await endRunner(running, 'SIGTERM', {});
+  }
   if (!force && task?.unsaved === true)
     throw refused(
       slug,

@@ -239,9 +239,15 @@ class LocalTerok implements Terok {
 
   async #runningBottle(slug: string): Promise<Bottle> {
     const bottle = await openBottle(this.#context, slug);
-    if ((await bottle.status()) === 'running') return bottle;
+    const status = await bottle.status();
+    if (status === 'running') return bottle;
     await bottle[Symbol.asyncDispose]();
-    throw new TerokError('WRONG_STATE', `The bottle of \`${slug}\` does not run.`, { hint: `Start it with \`terok start ${slug}\`.` });
+    throw new TerokError('WRONG_STATE', `The bottle of \`${slug}\` does not run; it is ${status}.`, {
+      hint:
+        status === 'paused'
+          ? `\`terok status ${slug}\` says why; \`terok egress resume ${slug}\` lets it go on.`
+          : `Start it with \`terok start ${slug}\`.`,
+    });
   }
 
   async #globalBackend(

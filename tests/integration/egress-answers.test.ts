@@ -118,3 +118,58 @@ describe('a request that carries a secret on a route that asks', () => {
     expect((await home.run(['egress', 'answer', TASK, '000000', 'no', '--for', '1m'])).stderr).toContain('the answer is no');
   });
 });
+
+describe('the canary of a bottle', () => {
+  const status = async (): Promise<{ status: string; notes: string[] }> => JSON.parse((await home.run(['status', TASK, '--json'])).stdout);
+  const readCanary = 'sed -n s/^BACKUP_STORAGE_TOKEN=//p /etc/backup/storage.env';
+
+  test('pauses it when it leaves, and a person lets it go on where it was', async () => {
+    const script = `curl -sS --max-time 60 -d "$(${readCanary})" http://${HOST}:${port}/; while :; do echo tick; sleep 0.1; done`;
+    const running = home.start(['exec', TASK, '--', 'sh', '-c', script]);
+    const count = { ticks: 0 };
+    running.stdout.setEncoding('utf8').on('data', (text: string) => {
+      count.ticks += text.split('tick').length - 1;
+    });
+    await waitUntil(async () => (await status()).status === 'paused', 30_000, 'the pause');
+    const mark = JSON.parse(readFileSync(path.join(home.root, 'st/bottles', TASK, 'canary-seen.json'), 'utf8'));
+    expect(mark).toMatchObject({ host: HOST, rule: 'asks' });
+    expect((await status()).notes.join()).toContain('by the rule `asks`');
+    expect(seen).toEqual([]);
+    const refused = await home.run(['exec', TASK, '--', 'true']);
+    expect(refused.stderr).toContain(`terok egress resume ${TASK}`);
+    const before = count.ticks;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(count.ticks).toBe(before);
+    expect(await home.run(['egress', 'resume', TASK])).toMatchObject({ status: 0 });
+    await waitUntil(() => count.ticks > before + 5, 20_000, 'the command goes on');
+    running.kill('SIGTERM');
+    expect(await home.run(['egress', 'resume', TASK])).toMatchObject({ status: 121 });
+  });
+
+  test('does not keep the work of a task from coming home when the task is stopped', async () => {
+    const script = `echo work >work.txt; curl -sS -d "$(${readCanary})" http://${HOST}:${port}/; sleep 600`;
+    const running = home.start(['run', path.join(home.root, 'mail'), '--name', 'leaky', '--quiet', '--', 'sh', '-c', script]);
+    const ended = new Promise<number | null>((resolve) => running.once('exit', resolve));
+    const state = async (): Promise<string> => (await home.run(['status', 'leaky', '--json'])).stdout;
+    await waitUntil(async () => (await state()).includes('"status": "paused"'), 30_000, 'the pause');
+    expect(await home.run(['stop', 'leaky'])).toMatchObject({ status: 0 });
+    expect(await ended).not.toBe(0);
+    expect((await home.run(['diff', 'leaky'])).stdout).toContain('work.txt');
+    expect(seen).toEqual([]);
+    await home.run(['rm', '--force', 'leaky']);
+  });
+
+  test('is not there where the configuration says so', async () => {
+    const config = path.join(home.configDir, 'config.yml');
+    const before = readFileSync(config, 'utf8');
+    const look = async (): Promise<CliResult> =>
+      await home.run(['run', path.join(home.root, 'mail'), '--quiet', '--', 'cat', '/etc/backup/storage.env']);
+    expect((await look()).stdout).toContain('BACKUP_STORAGE_TOKEN=');
+    writeFileSync(config, before.replace('egress:', 'egress:\n  canary: false'));
+    try {
+      expect((await look()).stdout).not.toContain('BACKUP_STORAGE_TOKEN=');
+    } finally {
+      writeFileSync(config, before);
+    }
+  });
+});

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import tls from 'node:tls';
@@ -242,6 +242,7 @@ describe('the canary of a bottle', () => {
     ['in a body', () => send(`x${CANARY}`)],
     ['in a header, encoded', () => rig.curl(url(), '-H', `x-note: ${Buffer.from(CANARY).toString('base64')}`)],
     ['as a name', async () => rig.egress.nameAllowed(`${CANARY}.evil.example`)],
+    ['as a name in an absolute form', () => rig.rawCurl(`http://${CANARY}.evil.example/`, '-x', `http://127.0.0.1:${rig.proxyPort}`)],
     ['as a name for the proxy', () => rig.rawCurl(`https://${CANARY}.evil.example/`, '-x', `http://127.0.0.1:${rig.proxyPort}`)],
   ])('%s stops everything that leaves it, also after a restart, until a person lets it go on', async (_where, attack) => {
     rig.canary = CANARY;
@@ -258,6 +259,13 @@ describe('the canary of a bottle', () => {
     expect(await rig.curl(url(), '-D', '-')).toMatchObject(stopped);
     rig.egress.resume();
     expect((await rig.curl(url())).status).toBe(200);
+  });
+
+  test('is marked with the rule by which it would have left', async () => {
+    rig.canary = CANARY;
+    await start();
+    await send(CANARY);
+    expect(JSON.parse(readFileSync(path.join(rig.dir, 'canary-seen.json'), 'utf8'))).toMatchObject({ host: NAME, rule: 'api' });
   });
 
   test('cuts what runs', async () => {

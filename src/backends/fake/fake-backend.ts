@@ -55,6 +55,7 @@ class FakeBackend implements BottleBackend {
     copySymlinks: true,
     persistentFiles: true,
     rootUser: false,
+    pausable: true,
     enforcesLimits: false,
   };
   readonly images: ImageStore;

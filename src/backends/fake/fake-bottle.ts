@@ -48,20 +48,39 @@ export class FakeBottle implements Bottle {
     const status = await this.status();
     if (status === 'missing') throw this.#missing();
     if (status === 'running') return;
+    if (status === 'paused') throw this.#notRunning(status);
     await appendFile(this.#dirs.log, 'started\n');
     await writeFakeState(this.plan, 'running');
   }
 
   /** The state is written first: no command starts while the others are ended. */
   async stop({ graceMs = DEFAULT_GRACE_MS }: { readonly graceMs?: number } = {}): Promise<void> {
-    if ((await this.status()) !== 'running') return;
+    const before = await this.status();
+    if (before !== 'running' && before !== 'paused') return;
     await writeFakeState(this.plan, 'stopped');
     const find = (): Promise<number[]> => findMarked(this.#dirs.marker);
     const deadline = Date.now() + graceMs;
     signalAll(await find(), 'SIGTERM');
+    if (before === 'paused') signalAll(await find(), 'SIGCONT');
     while (Date.now() < deadline && (await find()).length > 0) await sleep(POLL_MS);
     await killAll(find);
     await appendFile(this.#dirs.log, 'stopped\n');
+  }
+
+  /** The state is written first: no command starts that would not stand still. */
+  async pause(): Promise<void> {
+    const status = await this.status();
+    if (status !== 'running') throw this.#notRunning(status);
+    await writeFakeState(this.plan, 'paused');
+    signalAll(await findMarked(this.#dirs.marker), 'SIGSTOP');
+  }
+
+  async resume(): Promise<void> {
+    const status = await this.status();
+    if (status === 'running') return;
+    if (status !== 'paused') throw this.#notRunning(status);
+    signalAll(await findMarked(this.#dirs.marker), 'SIGCONT');
+    await writeFakeState(this.plan, 'running');
   }
 
   async exec(argv: readonly string[], options: BufferedExecOptions = {}): Promise<ExecResult> {
@@ -90,9 +109,7 @@ export class FakeBottle implements Bottle {
 
   async #start(argv: readonly string[], options: ExecOptions): Promise<FakeProcess> {
     const status = await this.status();
-    if (status === 'missing') throw this.#missing();
-    if (status !== 'running')
-      throw new TerokError('WRONG_STATE', `The bottle \`${this.id}\` is ${status}.`, { hint: `Start it with \`terok start ${this.id}\`.` });
+    if (status !== 'running') throw this.#notRunning(status);
     const home = `${this.#dirs.root}/home/agent`;
     const cwd = options.cwd === undefined ? home : underRoot(this.#dirs.root, options.cwd);
     const info = await ignoreCodes(['ENOENT', 'ENOTDIR'], () => stat(cwd));
@@ -105,6 +122,11 @@ export class FakeBottle implements Bottle {
     const own = { PATH, HOME: home, USER: 'agent', LOGNAME: 'agent', SHELL: '/bin/sh', TMPDIR: `${this.#dirs.root}/tmp` };
     const env = { ...own, ...this.plan.spec.env, ...options.env, [marker]: base };
     return await startProcess({ argv, cwd, env, terminal: options.terminal }, options);
+  }
+
+  #notRunning(status: BottleStatus): TerokError {
+    if (status === 'missing') return this.#missing();
+    return new TerokError('WRONG_STATE', `The bottle \`${this.id}\` is ${status}.`, { hint: `Start it with \`terok start ${this.id}\`.` });
   }
 
   #missing(): TerokError {

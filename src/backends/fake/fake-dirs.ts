@@ -2,7 +2,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { readStateFile, writeStateFile } from '../../core/index.ts';
 
-const state = z.strictObject({ status: z.enum(['created', 'running', 'stopped']) });
+const state = z.strictObject({ status: z.enum(['created', 'running', 'paused', 'stopped']) });
 
 export type FakeStatus = z.infer<typeof state>['status'];
 

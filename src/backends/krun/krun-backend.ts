@@ -20,6 +20,7 @@ const CAPABILITIES: BackendCapabilities = {
   copySymlinks: true,
   persistentFiles: true,
   rootUser: true,
+  pausable: false,
   enforcesLimits: true,
 };
 

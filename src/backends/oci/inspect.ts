@@ -73,9 +73,10 @@ export function toStatus(state: string): BottleStatus {
     case 'initialized':
       return 'created';
     case 'running':
-    case 'paused':
     case 'stopping':
       return 'running';
+    case 'paused':
+      return 'paused';
     case 'exited':
     case 'stopped':
       return 'stopped';

@@ -49,6 +49,8 @@ export class OciBottle implements Bottle {
   readonly #inputs: OciBottleInputs;
   #way: Promise<BottleWay> | undefined;
   #answered: Promise<void> | undefined;
+  /** By this handle; what waits on its way in would run at the resume */
+  #isPaused = false;
   #running: { known: boolean; readonly lookup: Promise<void> } | undefined;
 
   constructor(inputs: OciBottleInputs) {
@@ -74,6 +76,7 @@ export class OciBottle implements Bottle {
   async start({ signal }: Cancel = {}): Promise<void> {
     const status = await this.status();
     if (status === 'running') return this.#waitForAnswer(signal);
+    if (status === 'paused') throw this.#notRunning(status);
     await this.#closeWay();
     await this.#inputs.prepare(signal);
     await this.startPrepared(signal === undefined ? {} : { signal });
@@ -140,9 +143,26 @@ export class OciBottle implements Bottle {
     const timeoutMs = seconds * 1000 + STOP_MARGIN_MS;
     if (graceMs > 0) await this.#askToStop(graceMs, signal);
     this.#running = undefined;
+    if ((await this.status()) === 'paused') await this.resume();
     await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
     // commands keep their way out until the end, so that they can answer the stop
     await this.#closeWay();
+  }
+
+  async pause(): Promise<void> {
+    const { host, plan, storage } = this.#inputs;
+    await this.#assertRunning();
+    this.#isPaused = true;
+    await host.call(`pause the container \`${plan.runtimeName}\``, ['pause', storage.id]);
+  }
+
+  async resume(): Promise<void> {
+    const { host, plan, storage } = this.#inputs;
+    const status = await this.status();
+    this.#isPaused = false;
+    if (status === 'running') return;
+    if (status !== 'paused') throw this.#notRunning(status);
+    await host.call(`resume the container \`${plan.runtimeName}\``, ['unpause', storage.id]);
   }
 
   /** Whatever comes of it, the container is stopped after that. */
@@ -191,6 +211,7 @@ export class OciBottle implements Bottle {
 
   /** A bottle that does not run would let its caller wait at the gateway: it is looked up while the first call is on its way. */
   async #reach<T>(work: (way: BottleWay) => Promise<T>): Promise<T> {
+    if (this.#isPaused) await this.#assertRunning();
     const way = await this.#openWay();
     this.#running ??= { known: false, lookup: this.#assertRunning() };
     const running = this.#running;
@@ -220,12 +241,19 @@ export class OciBottle implements Bottle {
 
   async #assertRunning(): Promise<void> {
     const status = await this.status();
-    if (status === 'running') return;
+    if (status !== 'running') throw this.#notRunning(status);
+  }
+
+  #notRunning(status: BottleStatus): TerokError {
     if (status === 'missing')
-      throw new TerokError('NOT_FOUND', `The bottle \`${this.id}\` does not exist.`, { context: { slug: this.id } });
-    throw new TerokError('WRONG_STATE', `The bottle \`${this.id}\` does not run; it is ${status}.`, {
+      return new TerokError('NOT_FOUND', `The bottle \`${this.id}\` does not exist.`, { context: { slug: this.id } });
+    const hint =
+      status === 'paused'
+        ? `\`terok status ${this.id}\` says why; \`terok egress resume ${this.id}\` lets it go on.`
+        : `Start it with \`terok start ${this.id}\`.`;
+    return new TerokError('WRONG_STATE', `The bottle \`${this.id}\` does not run; it is ${status}.`, {
       context: { slug: this.id, status },
-      hint: `Start it with \`terok start ${this.id}\`.`,
+      hint,
     });
   }
 

@@ -27,6 +27,7 @@ const CAPABILITIES: BackendCapabilities = {
   copySymlinks: true,
   persistentFiles: true,
   rootUser: true,
+  pausable: true,
   enforcesLimits: true,
 };
 

@@ -105,6 +105,7 @@ export const settingsSchema = z.strictObject({
     .strictObject({
       routes: z.array(configuredRouteSchema).max(200).superRefine(assertNoConflict).default([]).describe('Hosts that a bottle may reach'),
       sets: egressSetsSchema.default([]).describe('Curated sets of routes, such as `npm`; `terok egress sets` shows what each means here'),
+      canary: z.boolean().optional().describe('Whether each bottle has a token that pauses it when it leaves; true where absent'),
       upstreamProxy: upstreamProxySchema.optional().describe('Proxy through which this machine reaches the internet'),
       upstreamCa: z
         .string()

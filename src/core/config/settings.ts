@@ -45,6 +45,7 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
     egress: {
       routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])],
       sets: mergeSets(global.egress?.sets ?? [], project.egress?.sets ?? []),
+      ...chosen('canary', global, project),
       ...chosen('upstreamProxy', global, project),
       ...chosen('upstreamCa', global, project),
     },
@@ -56,7 +57,7 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
 }
 
 /** The project's word, then the global one. */
-function chosen<K extends 'upstreamProxy' | 'upstreamCa'>(
+function chosen<K extends 'canary' | 'upstreamProxy' | 'upstreamCa'>(
   key: K,
   global: Settings,
   project: Settings,

@@ -72,6 +72,7 @@ export async function planRequest(
   body: RequestBody | undefined,
 ): Promise<ForwardPlan | Denied> {
   const { target, secure } = origin;
+  context.dataLoss.seeName(target.name);
   const stopped = context.dataLoss.stopped();
   if (stopped !== undefined) return stopped;
   const decision = judgeRequest(context, head, target);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import path from 'node:path';
@@ -64,9 +65,17 @@ export async function assertSecrets(policy: EgressPolicy, readSecret: (name: str
   }
 }
 
-async function tripwireOf({ canaryFile, stateDir }: GatewayPlan): Promise<Pick<EgressOptions, 'tripwire'>> {
+async function tripwireOf({ canaryFile, stateDir, onCanary }: GatewayPlan): Promise<Pick<EgressOptions, 'tripwire'>> {
   if (canaryFile === undefined) return {};
-  return { tripwire: { canary: (await readFile(canaryFile, 'utf8')).trim(), file: canaryMarkFile(stateDir) } };
+  const canary = (await readFile(canaryFile, 'utf8')).trim();
+  return { tripwire: { canary, file: canaryMarkFile(stateDir), ...(onCanary === undefined ? {} : { onTrip: () => runApart(onCanary) }) } };
+}
+
+/** What goes wrong there stands in the log of the gateway; the bottle is cut off anyway. */
+function runApart({ main, argument }: NonNullable<GatewayPlan['onCanary']>): void {
+  const child = spawn(process.execPath, [main, argument], { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
+  child.once('error', (error) => process.emitWarning(`The bottle cannot be paused: ${messageOf(error)}`));
+  child.unref();
 }
 
 interface GatewayVault {

@@ -15,6 +15,8 @@ export interface GatewayPlan {
   readonly vaultDir: string;
   /** File with the token that was put into the bottle to be noticed when it leaves; absent for a bottle without one */
   readonly canaryFile?: string;
+  /** Program of terok that pauses the bottle when the canary left; absent where its backend cannot */
+  readonly onCanary?: { readonly main: string; readonly argument: string };
   /** PEM files `certificate` and `key` of the bottle's own CA */
   readonly ca: { readonly certificate: string; readonly key: string };
   /** The git gate that this bottle clones from and pushes to; absent for a task without git */

@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { type Bottle, patient } from '../../../src/core/index.ts';
 import { type BackendUnderTest, type ConformanceCase, withoutLimits } from '../support/case.ts';
@@ -236,6 +237,41 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       await expectGone(under, bottle);
       const left = await stat(bottle.plan.stateDir).catch(() => undefined);
       expect(left === undefined || left.uid === process.getuid?.()).toBe(true);
+    },
+  },
+  {
+    id: 'F66',
+    title: 'a paused bottle stands still and takes no command, goes on where it was, and can be stopped and removed',
+    unless: ({ capabilities }) => (capabilities.pausable ? undefined : 'the backend declares that it cannot pause'),
+    run: async ({ under, skip }) => {
+      const bottle = await under.launch();
+      const child = await bottle.spawn(['sh', '-c', 'while :; do echo tick; sleep 0.05; done']);
+      let ticks = 0;
+      child.stdout.on('data', () => {
+        ticks += 1;
+      });
+      await waitUntil(() => ticks > 2, 20_000, 'the first ticks');
+      const paused = await bottle.pause().catch((error: unknown) => error);
+      if (paused instanceof Error && /cgroup|freez/i.test(paused.message)) skip(`this host cannot pause: ${paused.message}`);
+      expect(paused).toBeUndefined();
+      expect(await bottle.status()).toBe('paused');
+      await sleep(300);
+      const before = ticks;
+      await sleep(700);
+      expect(ticks).toBe(before);
+      for (const handle of [bottle, await under.reopen(bottle)]) expect((await errorOf(handle.exec(['true']))).code).toBe('WRONG_STATE');
+      expect((await errorOf(bottle.start())).code).toBe('WRONG_STATE');
+      await bottle.resume();
+      await bottle.resume();
+      await waitUntil(() => ticks > before + 2, 20_000, 'more ticks');
+      expect(await shOutput(bottle, 'echo on')).toBe('on');
+      await bottle.pause();
+      await bottle.stop({ graceMs: 0 });
+      expect(await bottle.status()).toBe('stopped');
+      await bottle.start();
+      await bottle.pause();
+      await under.backend.remove(bottle.id);
+      await expectGone(under, bottle);
     },
   },
   {

@@ -33,6 +33,7 @@ const CAPABILITIES: Readonly<Record<keyof BottleBackend['capabilities'], string>
   copySymlinks: 'Symbolic links are copied into the bottle as links',
   persistentFiles: 'Files survive stop and start',
   rootUser: 'Commands can run as root of the bottle',
+  pausable: 'Can be paused, with all its processes, and go on where it was',
   enforcesLimits: 'Memory, processor, process and file limits hold',
 };
 

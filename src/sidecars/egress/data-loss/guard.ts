@@ -11,7 +11,7 @@ import { StageRefusal } from '../stages.ts';
 import { type Detect, loadDetectors } from './detectors.ts';
 import { describeFinding, type Finding } from './finding.ts';
 import type { Questions } from './questions.ts';
-import type { Tripwire } from './tripwire.ts';
+import type { Tripwire, TripwireMark } from './tripwire.ts';
 import { percentDecoded, Watch } from './watch.ts';
 import type { WatchedValues } from './watched-values.ts';
 
@@ -58,7 +58,7 @@ export class DataLossGuard {
       reason: 'canary-seen',
       detail: 'block: the canary of this bottle, as a name',
     });
-    this.#trip(name);
+    this.#trip({ host: name });
   }
 
   /** Does a text hold a stored secret or the canary, as it is or percent-encoded? For what is written down on the host. */
@@ -89,7 +89,7 @@ export class DataLossGuard {
     const action = actionFor(finding, route, canMask);
     this.#note(finding, action, { host: target.name, port: target.port, method, route: route.name });
     if (finding.kind === 'canary') {
-      this.#trip(target.name);
+      this.#trip({ host: target.name, rule: route.name });
       throw new StageRefusal(this.#canaryRefusal());
     }
     if (action === 'block')
@@ -103,12 +103,12 @@ export class DataLossGuard {
   #judgeTrailer(finding: Finding, { target, method, route }: OutgoingRequest): boolean {
     const action = actionFor(finding, route, false) === 'log' ? 'log' : 'block';
     this.#note(finding, action, { host: target.name, port: target.port, method, route: route.name });
-    if (finding.kind === 'canary') this.#trip(target.name);
+    if (finding.kind === 'canary') this.#trip({ host: target.name, rule: route.name });
     return action === 'log';
   }
 
-  #trip(host: string): void {
-    this.#parts.tripwire?.trip(host);
+  #trip(where: Pick<TripwireMark, 'host' | 'rule'>): void {
+    this.#parts.tripwire?.trip(where);
     this.#parts.onCanary();
   }
 

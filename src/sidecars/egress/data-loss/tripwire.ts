@@ -9,6 +9,8 @@ export interface TripwireOptions {
   readonly canary: string;
   /** File of the mark */
   readonly file: string;
+  /** Called once, when the mark is written */
+  readonly onTrip?: () => void;
 }
 
 export interface TripwireMark {
@@ -16,15 +18,19 @@ export interface TripwireMark {
   readonly at: string;
   /** Where the canary was sent to; untrusted text */
   readonly host: string;
+  /** Route that would have let it pass; absent where it left as the name of a host */
+  readonly rule?: string;
 }
 
 export class Tripwire {
   readonly canary: string;
   readonly #file: string;
+  readonly #onTrip: (() => void) | undefined;
   #isTripped: boolean;
 
-  constructor({ canary, file }: TripwireOptions) {
+  constructor({ canary, file, onTrip }: TripwireOptions) {
     this.canary = canary;
+    this.#onTrip = onTrip;
     this.#file = file;
     this.#isTripped = existsSync(file);
   }
@@ -33,11 +39,12 @@ export class Tripwire {
     return this.#isTripped;
   }
 
-  trip(host: string): void {
+  trip(where: Pick<TripwireMark, 'host' | 'rule'>): void {
     if (this.#isTripped) return;
     this.#isTripped = true;
-    const mark: TripwireMark = { at: new Date().toISOString(), host };
+    const mark: TripwireMark = { at: new Date().toISOString(), ...where };
     writeFileSync(this.#file, `${JSON.stringify(mark)}\n`, { mode: 0o600, flush: true });
+    this.#onTrip?.();
   }
 
   reset(): void {
@@ -50,8 +57,8 @@ export class Tripwire {
 export function readTripwireMark(file: string): TripwireMark | undefined {
   if (!existsSync(file)) return undefined;
   try {
-    const { at, host } = JSON.parse(readFileSync(file, 'utf8')) as Partial<TripwireMark>;
-    return { at: String(at ?? 'unknown'), host: String(host ?? 'unknown') };
+    const { at, host, rule } = JSON.parse(readFileSync(file, 'utf8')) as Partial<TripwireMark>;
+    return { at: String(at ?? 'unknown'), host: String(host ?? 'unknown'), ...(rule === undefined ? {} : { rule: String(rule) }) };
   } catch (error) {
     if (error instanceof SyntaxError) return { at: 'unknown', host: 'unknown' };
     throw error;
