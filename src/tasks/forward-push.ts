@@ -55,7 +55,7 @@ async function forward(context: TaskContext, candidate: Candidate, globs: readon
     return `${branch} waits for a person: ${why}.`;
   }
   try {
-    await using upstream = await openUpstream(context, candidate.task.project, candidate.task.slug);
+    const upstream = await openUpstream(context, candidate.task.project, candidate.task.slug);
     const held = await pushTo(upstream, candidate);
     const outcome = held === undefined ? ('forwarded' as const) : ('waiting' as const);
     await recordForward(candidate.gate, candidate.task.slug, {

@@ -71,7 +71,7 @@ async function showUpstream(context: TaskContext, project: Project): Promise<Ups
 
 async function sync(context: TaskContext, project: Project, take: readonly string[]): Promise<SyncView> {
   const gate = await ensureGate(project.dataDir, project.source);
-  await using upstream = await openUpstream(context, project);
+  const upstream = await openUpstream(context, project);
   const { version: _, ...report } = await syncUpstream(gate, upstream);
   const restore: (readonly string[])[] = [];
   for (const branch of take) {

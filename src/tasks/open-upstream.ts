@@ -1,6 +1,6 @@
 import { TerokError } from '../core/index.ts';
 import type { Project } from '../projects/index.ts';
-import { projectKeyFile, readUpstream, Upstream } from '../upstream/index.ts';
+import { knownHostsFile, projectKeyFile, readUpstream, Upstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
@@ -18,6 +18,7 @@ export async function openUpstream(context: TaskContext, project: Pick<Project, 
     record,
     vault: new Vault(dir),
     keyFile: (slug === undefined ? undefined : taskKeyFile(context, slug)) ?? projectKeyFile(dir, project.id),
+    knownHostsFile: knownHostsFile(project.dataDir),
     env: context.env,
   });
 }

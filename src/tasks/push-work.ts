@@ -22,7 +22,7 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   const branch = wish.branch ?? review.ref.slice('refs/heads/'.length);
   const repository = await openTaskRepository(gateOf(task), task.slug);
   await assertNoLfsPointers(repository, review.new);
-  await using upstream = await openUpstream(context, task.project);
+  const upstream = await openUpstream(context, task.project);
   const target = `${upstream.host} ${branch}`;
   await underApproval({ gate: gateOf(task), review, agreed, target }, async () => {
     const expected = (await upstream.branches(repository)).branches.get(branch);

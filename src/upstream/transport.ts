@@ -3,10 +3,7 @@
  * Out of scope: what is fetched or pushed. Fail-safe direction: no configuration, agent, key or known host of the user takes part unless
  * the project says so; an unknown host key ends the connection; a credential goes to the exact address of the upstream alone.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { type GitOptions, type GitSettings, TerokError } from '../core/index.ts';
+import { type GitOptions, type GitSettings, TerokError, writePrivateFile } from '../core/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { UpstreamRecord } from './upstream-record.ts';
 import { parseUpstreamUrl } from './upstream-url.ts';
@@ -16,10 +13,12 @@ export interface TransportInputs {
   readonly vault: Vault;
   /** Private key of an SSH upstream without `useAgent` */
   readonly keyFile: string;
+  /** Where the pinned host keys of an SSH upstream are written for ssh to read */
+  readonly knownHostsFile: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
-export interface Transport extends AsyncDisposable {
+export interface Transport {
   readonly url: string;
   /** Options for one run of git: a credential is read once, so each run asks for its own */
   options(): Promise<Pick<GitOptions, 'settings' | 'env' | 'descriptor3'>>;
@@ -50,20 +49,19 @@ const SSH_OPTIONS = [
   'ServerAliveCountMax=4',
 ];
 
-async function openSsh(url: string, { record, keyFile, env = process.env }: TransportInputs): Promise<Transport> {
+async function openSsh(url: string, { record, keyFile, knownHostsFile, env = process.env }: TransportInputs): Promise<Transport> {
   const { host, port } = parseUpstreamUrl(record.url);
   if (record.hostKeys === undefined || record.hostKeys.length === 0) {
     throw new TerokError('REFUSED', `No host key of \`${host}\` is pinned, so it could be anyone.`, {
       hint: 'Give the one that its owner publishes: `terok git upstream set URL --host-key "ssh-ed25519 AAAA…"`.',
     });
   }
-  const dir = await mkdtemp(path.join(tmpdir(), 'terok-ssh-'));
-  const knownHosts = path.join(dir, 'known_hosts');
   const name = port === undefined || port === 22 ? host : `[${host}]:${port}`;
-  await writeFile(knownHosts, record.hostKeys.map((key) => `${name} ${key}\n`).join(''), { mode: 0o600 });
-  const agent = record.useAgent === true ? ['IdentitiesOnly=no', 'IdentityFile=none'] : ['IdentityAgent=none', `IdentityFile=${keyFile}`];
+  await writePrivateFile(knownHostsFile, record.hostKeys.map((key) => `${name} ${key}\n`).join(''));
+  const agent =
+    record.useAgent === true ? ['IdentitiesOnly=no', 'IdentityFile=none'] : ['IdentityAgent=none', `IdentityFile=${sshPath(keyFile)}`];
   // The first word about an option counts
-  const words = [...agent, `UserKnownHostsFile=${knownHosts}`, ...SSH_OPTIONS].flatMap((option) => ['-o', option]);
+  const words = [...agent, `UserKnownHostsFile=${sshPath(knownHostsFile)}`, ...SSH_OPTIONS].flatMap((option) => ['-o', option]);
   const settings: GitSettings = {
     'core.sshCommand': ['ssh', '-F', '/dev/null', ...words].map(shellWord).join(' '),
     'ssh.variant': 'ssh',
@@ -72,11 +70,7 @@ async function openSsh(url: string, { record, keyFile, env = process.env }: Tran
     'protocol.ssh.allow': 'always',
   };
   const socket = record.useAgent === true && env.SSH_AUTH_SOCK !== undefined ? { env: { SSH_AUTH_SOCK: env.SSH_AUTH_SOCK } } : {};
-  return {
-    url,
-    options: async () => await Promise.resolve({ settings, ...socket }),
-    [Symbol.asyncDispose]: async () => await rm(dir, { recursive: true, force: true }),
-  };
+  return { url, options: async () => await Promise.resolve({ settings, ...socket }) };
 }
 
 /** Runs in a shell that git starts; constant. What it reads is gone after the first answer. */
@@ -105,8 +99,12 @@ function openHttps(url: string, { record, vault }: TransportInputs): Transport {
         throw new TerokError('USAGE', `The secret \`${record.secret}\` has more than one line, so it is no password or token.`);
       return { settings, descriptor3: `username=${record.user ?? 'git'}\npassword=${value}\n` };
     },
-    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+/** A path in an option of ssh, which cuts at spaces and expands `%`. */
+function sshPath(file: string): string {
+  return `"${file.replaceAll(/["\\]/g, '\\$&').replaceAll('%', '%%')}"`;
 }
 
 /** One word for a POSIX shell, which git hands `core.sshCommand` to. */

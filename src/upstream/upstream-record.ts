@@ -39,6 +39,11 @@ function upstreamFile(projectDataDir: string): string {
   return path.join(projectDataDir, 'upstream.json');
 }
 
+/** The pinned host keys of the upstream, as ssh reads them. */
+export function knownHostsFile(projectDataDir: string): string {
+  return path.join(projectDataDir, 'known_hosts');
+}
+
 export async function readUpstream(projectDataDir: string): Promise<UpstreamRecord | undefined> {
   return await readStateFile(upstreamFile(projectDataDir), upstreamSchema);
 }

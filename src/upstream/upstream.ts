@@ -19,7 +19,7 @@ export interface UpstreamPush {
 const LIST_MS = 60_000;
 const MAX_REFS = 200_000;
 
-export class Upstream implements AsyncDisposable {
+export class Upstream {
   readonly host: string;
   readonly #transport: Transport;
 
@@ -74,10 +74,6 @@ export class Upstream implements AsyncDisposable {
   /** True where `to` only adds to `from`; false too where the repository does not have one of them. */
   async isForward(directory: string, from: string, to: string): Promise<boolean> {
     return (await git(directory, ['merge-base', '--is-ancestor', from, to], { accept: [1, 128] })).exitCode === 0;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#transport[Symbol.asyncDispose]();
   }
 
   async #git(directory: string, args: readonly string[], timeoutMs?: number, more: GitOptions = {}): Promise<string> {
