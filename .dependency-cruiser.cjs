@@ -17,7 +17,7 @@ const LAYERS = [
 /** What each layer may import beside itself and core. */
 const MAY_IMPORT = {
   backends: ['exec-channel'],
-  sidecars: ['vault', 'review'],
+  sidecars: ['vault', 'review', 'exec-channel'],
   'exec-channel': [],
   vault: [],
   agents: [],

@@ -63,6 +63,11 @@ export const COMMANDS = {
       memory: { kind: 'value', placeholder: 'SIZE', description: 'Memory, for example `512M` or `4G`' },
       cpus: { kind: 'value', placeholder: 'N', description: 'Processors, for example `2` or `0.5`' },
       pids: { kind: 'value', placeholder: 'N', description: 'Processes and threads' },
+      publish: {
+        kind: 'list',
+        placeholder: '[HOSTPORT:]PORT',
+        description: "Reach that TCP port of the bottle from this machine, on the bottle's own loopback address",
+      },
       allowUnenforced: {
         kind: 'list',
         placeholder: 'LIMIT',
@@ -80,6 +85,7 @@ export const COMMANDS = {
     examples: [
       ['terok run . --agent claude -p "Make the tests pass"', 'let an agent work on this repository'],
       ['terok run -- npm test', 'run a command on a clone of this repository'],
+      ['terok run --keep --publish 3000 -- npm run build', 'reach a server on port 3000 of the bottle'],
       ['terok run ~/src/shop -d --agent codex -p -', 'in the background, with the prompt from standard input'],
     ],
   },
@@ -88,7 +94,7 @@ export const COMMANDS = {
     arguments: {},
     options: { names: { kind: 'flag', description: 'Print the names alone, one on each line' }, json },
   },
-  status: { summary: 'Show one task: its bottle, limits, routes and how it ended', arguments: { task }, options: { json } },
+  status: { summary: 'Show one task: its bottle, limits, ports, routes and how it ended', arguments: { task }, options: { json } },
   exec: {
     summary: 'Run a command in the bottle of a task; a shell without CMD',
     arguments: { task, command: { kind: 'rest', description: 'Command and its arguments' } },

@@ -1,4 +1,6 @@
+import type { PublishedPort } from '../core/bottle.ts';
 import { TerokError } from '../core/errors.ts';
+import { parsePublishedPort } from '../core/published-port.ts';
 
 const MIB_PER_UNIT: Readonly<Record<string, number>> = { M: 1, G: 1024, T: 1024 * 1024 };
 const MS_PER_UNIT: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
@@ -21,6 +23,13 @@ export function parseDuration(text: string, option = '--timeout'): number {
     'USAGE',
     `\`${option}\` takes a time with its unit, at most 596h, such as \`90s\`, \`30m\` or \`2h\`; got \`${text}\`.`,
   );
+}
+
+/** `3000`, or `8080:3000` for port 3000 of the bottle on port 8080 here; throws USAGE. */
+export function parsePublish(text: string): PublishedPort {
+  const published = parsePublishedPort(text);
+  if (published !== undefined) return published;
+  throw new TerokError('USAGE', `\`--publish\` takes a port from 1 to 65535, or HOSTPORT:PORT such as \`8080:3000\`; got \`${text}\`.`);
 }
 
 /** A positive number, whole where `whole`; throws USAGE. */

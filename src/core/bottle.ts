@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { EgressPolicy } from './egress-policy.ts';
 
 /** How a command in a bottle ended. `lost` is not the command's doing: the bottle or the way into it went away. */
@@ -111,10 +111,21 @@ export interface Bottle extends AsyncDisposable {
   copyIn(source: string, target: string, options?: CopyInOptions): Promise<CopyReport>;
   /** Copies a file or directory of the bottle to a path of the host that does not exist yet; only regular files and directories come out */
   copyOut(source: string, target: string, options?: CopyOutOptions): Promise<CopyReport>;
+  /**
+   * Opens a stream to a TCP port on which a program of the bottle listens, on every address or on its loopback. Untrusted bytes.
+   * NOT_FOUND with `context.kind` `port` where nothing listens; UNSUPPORTED_BY_BACKEND where the image has no SSH server.
+   */
+  connect(port: number): Promise<Duplex>;
   /** What the bottle's first process printed; untrusted bytes */
   logs(options?: { readonly follow?: boolean; readonly signal?: AbortSignal }): Promise<Readable>;
   /** Closes this handle; the bottle itself goes on */
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A TCP port of the bottle's loopback that can be reached on the bottle's loopback address of the host. */
+export interface PublishedPort {
+  readonly hostPort: number;
+  readonly port: number;
 }
 
 export type LimitName = 'memory' | 'cpus' | 'pids' | 'files';
@@ -142,6 +153,8 @@ export interface BottleSpec {
   /** Lets the agent become root inside; weakens the bottle because it needs setuid programs */
   readonly sudo: boolean;
   readonly egress: EgressPolicy;
+  /** None where absent */
+  readonly ports?: readonly PublishedPort[];
 }
 
 /** Everything resolved and checked for one backend; nothing created yet. JSON, kept in the bottle's record. */

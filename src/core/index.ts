@@ -15,6 +15,7 @@ export type {
   ExecResult,
   ExitStatus,
   LimitName,
+  PublishedPort,
   ResourceLimits,
   SealedNetwork,
   SeedFile,
@@ -56,6 +57,7 @@ export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './pat
 export { patient } from './patience.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
 export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+export { mergePorts, parsePublishedPort } from './published-port.ts';
 export { renderUntrusted } from './render-untrusted.ts';
 export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
 export {

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type {
   Bottle,
   BottlePlan,
@@ -12,6 +12,7 @@ import type {
   ExecResult,
 } from './bottle.ts';
 import { TerokError } from './errors.ts';
+import { assertPort } from './published-port.ts';
 import type { BottlePhase } from './resolve/index.ts';
 
 /** A bottle whose starts and stops happen one after the other and are written to its record. */
@@ -75,6 +76,11 @@ export class RuntimeBottle implements Bottle {
 
   copyOut(source: string, target: string, options?: CopyOutOptions): Promise<CopyReport> {
     return this.#inner.copyOut(source, target, options);
+  }
+
+  connect(port: number): Promise<Duplex> {
+    assertPort(port);
+    return this.#inner.connect(port);
   }
 
   logs(options?: { readonly follow?: boolean; readonly signal?: AbortSignal }): Promise<Readable> {

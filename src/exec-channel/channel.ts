@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type {
   BottleProcess,
   BottleUser,
@@ -37,6 +38,8 @@ export interface Channel {
   copyIn(source: string, target: string, options?: CopyInOptions): Promise<CopyReport>;
   /** ALREADY_EXISTS, NOT_FOUND, DISK_FULL, or COPY_REFUSED for an archive that breaks the rules; then nothing is left on the host */
   copyOut(source: string, target: string, options?: CopyOutOptions): Promise<CopyReport>;
+  /** See `Bottle.connect` */
+  connect(port: number): Promise<Duplex>;
   close(): void;
 }
 
@@ -60,6 +63,7 @@ export function openChannelOver(connect: (user: BottleUser) => ChannelTransport,
     spawn,
     copyIn: (source, target, options = {}) => copyIn(channel, { source, target, options }),
     copyOut: (source, target, options = {}) => copyOut(channel, { source, target, options }),
+    connect: (port) => connectionOf('agent').connect(port),
     close: () => {
       connectionOf('agent').close();
       connectionOf('root').close();

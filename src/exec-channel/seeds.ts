@@ -1,6 +1,7 @@
 // Scope: what a bottle holds so that the host, and nobody else, can run commands in it.
 // Out of scope: who may connect to the exec socket (its directory is private to the user), and what the commands may do.
-// Fail-safe direction: every way of logging in but the bottle's own client key is off; a damaged file means no session at all.
+// Fail-safe direction: every way of logging in but the bottle's own client key is off,
+// and every kind of forwarding but connections that the host opens to the bottle's loopback; a damaged file means no session at all.
 import type { SeedFile } from '../core/index.ts';
 import { type ChannelIdentity, controlProof } from './identity.ts';
 import { CONTROL_PROOF_FILE, INIT_SCRIPT } from './init-script.ts';
@@ -41,7 +42,14 @@ PermitTTY yes
 PrintMotd no
 PrintLastLog no
 Banner none
-DisableForwarding yes
+AllowTcpForwarding local
+PermitOpen 127.0.0.1:* [::1]:*
+PermitListen none
+GatewayPorts no
+AllowStreamLocalForwarding no
+AllowAgentForwarding no
+X11Forwarding no
+PermitTunnel no
 Compression no
 TCPKeepAlive no
 ClientAliveInterval 0

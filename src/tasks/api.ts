@@ -8,6 +8,7 @@ import type {
   ExitStatus,
   LimitName,
   ProbeReport,
+  PublishedPort,
   ResourceLimits,
   Route,
   TerminalSize,
@@ -51,6 +52,8 @@ export interface RunRequest {
   readonly agentArgs?: readonly string[];
   /** Egress routes beside those of the agent and the configuration */
   readonly routes?: readonly Route[];
+  /** Ports that this machine can reach, beside those of the configuration */
+  readonly ports?: readonly PublishedPort[];
   /** Stops agent and bottle; what the agent did is kept */
   readonly signal?: AbortSignal;
 }
@@ -66,8 +69,16 @@ export interface RunEvents {
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Buffer) => void | Promise<void>;
   /** Called once when the task's slug is known and its record is written */
   readonly onTask?: (slug: string) => void;
+  /** Called once when the bottle runs, where it has published ports */
+  readonly onPorts?: (ports: readonly PortAddress[]) => void;
   /** With `interactive`: the running agent, for the caller to connect its terminal to */
   readonly onProcess?: (process: BottleProcess) => void;
+}
+
+/** A port of a bottle, and where this machine reaches it. */
+export interface PortAddress extends PublishedPort {
+  /** Loopback address that only this bottle has */
+  readonly address: string;
 }
 
 export interface CommitSummary {
@@ -112,6 +123,8 @@ export interface TaskSummary {
   readonly commits?: number;
   /** Where the project has an upstream */
   readonly upstream?: UpstreamAge;
+  /** Published ports; none once the bottle is removed */
+  readonly ports: readonly PortAddress[];
 }
 
 export interface TaskStatus extends TaskSummary {

@@ -116,7 +116,7 @@ export async function launchBottle(
   try {
     // a network is found and ended by its directories, a runtime object only by the plan in the record: that is there before it
     const [network] = await settleAll([
-      gatewayPlan(context, plan, gate).then((wanted) => openSealedNetwork(wanted, networkOptions(context))),
+      gatewayPlan(context, plan, { gate, alias }).then((wanted) => openSealedNetwork(wanted, networkOptions(context))),
       updateRecord(context.paths, plan.spec.slug, (record) => ({ ...record, plan, alias })),
     ]);
     const onPhase = async (phase: 'created' | 'sealed'): Promise<void> => void (phase === 'sealed' && (await before));
@@ -135,14 +135,14 @@ export async function openBottle(context: TaskContext, slug: string, options: Ca
       hint: `Its work is in the gate: \`terok diff ${slug}\`. Keep a bottle with \`terok run --keep\`.`,
     });
   }
-  const [backend, network] = await Promise.all([context.backend(record.backend), reopenNetwork(context, record.plan)]);
+  const [backend, network] = await Promise.all([context.backend(record.backend), reopenNetwork(context, record.plan, record.alias)]);
   return await backend.open(record.plan, network, options);
 }
 
 /** Resolves when every listener of a task's network is in place again. */
 export async function repairNetwork(context: TaskContext, slug: string): Promise<void> {
   const record = await readRecord(context.paths, slug);
-  if (record?.plan !== undefined) await (await reopenNetwork(context, record.plan)).ready;
+  if (record?.plan !== undefined) await (await reopenNetwork(context, record.plan, record.alias)).ready;
 }
 
 /** Lets the processes of a paused bottle go on; one that sent its canary stays cut off. False where it was not paused. */
@@ -175,12 +175,17 @@ export async function removeBottle(context: TaskContext, slug: string): Promise<
 }
 
 /** A gateway that must be started again starts with the policy that holds now, not with the one that it had. */
-async function reopenNetwork(context: TaskContext, plan: BottlePlan): ReturnType<typeof reopenSealedNetwork> {
-  const wanted = await gatewayPlan(context, plan, await knownGate(context, plan.spec.slug));
+async function reopenNetwork(context: TaskContext, plan: BottlePlan, alias: string | undefined): ReturnType<typeof reopenSealedNetwork> {
+  const wanted = await gatewayPlan(context, plan, { gate: await knownGate(context, plan.spec.slug), alias });
   return await reopenSealedNetwork(wanted, { ...networkOptions(context), replacePlan: true });
 }
 
-async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePlan | undefined): Promise<GatewayPlan> {
+interface GatewayInputs {
+  readonly gate: GatePlan | undefined;
+  readonly alias: string | undefined;
+}
+
+async function gatewayPlan(context: TaskContext, plan: BottlePlan, { gate, alias }: GatewayInputs): Promise<GatewayPlan> {
   const { policy } = await taskPolicy(context, plan.spec.slug, plan.spec.egress);
   const { capabilities } = await context.backend(plan.backend);
   return {
@@ -195,6 +200,7 @@ async function gatewayPlan(context: TaskContext, plan: BottlePlan, gate: GatePla
     ca: caFiles(plan.stateDir),
     ...(await configured(context, plan, capabilities)),
     ...(gate === undefined ? {} : { gate }),
+    ...(alias === undefined || plan.spec.ports === undefined ? {} : { published: { address: alias, ports: plan.spec.ports } }),
     ...(context.targets === undefined ? {} : { targets: context.targets }),
     // the host does not see the users of another kernel
     ...(capabilities.ownKernel ? { controlProof: digestOfProof(controlProof(await loadChannelIdentity(plan.stateDir))) } : {}),

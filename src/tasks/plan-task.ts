@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { AGENT_HOME, type AgentPlan, findAgent, loadRoster, planAgent } from '../agents/index.ts';
 import type { EffectiveSettings } from '../core/config/index.ts';
-import { type BottleSpec, type EgressPolicy, type ResourceLimits, TerokError, uncheckedGateHosts } from '../core/index.ts';
+import { type BottleSpec, type EgressPolicy, mergePorts, type ResourceLimits, TerokError, uncheckedGateHosts } from '../core/index.ts';
 import { parseEgressPolicy, resolveEnvironment, withTrust } from '../core/resolve/index.ts';
 import { hostOfUrl, remoteHosts } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
@@ -83,6 +83,7 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
       ownedNames: [...agentNames, ...Object.keys(egress.env)],
     },
   );
+  const ports = mergePorts(settings.ports, request.ports ?? []);
   const spec = {
     project: inputs.project.id,
     env: { ...withTrust({ ...environment.plain, ...workload.agent?.env, ...egress.env }, TRUST_PATHS), HOME: AGENT_HOME },
@@ -90,6 +91,7 @@ export async function specify(context: TaskContext, request: RunRequest, inputs:
     unenforcedLimits: [...new Set([...settings.unenforcedLimits, ...(request.allowUnenforced ?? [])])],
     sudo: request.sudo ?? settings.sudo,
     egress: await withOneRoad(egress.policy, inputs.project),
+    ...(ports.length === 0 ? {} : { ports }),
   };
   return { spec, origins: egress.origins };
 }

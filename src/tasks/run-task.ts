@@ -56,6 +56,8 @@ export async function runTask(context: TaskContext, request: RunRequest, events:
 async function runToEnd({ context, request, events, timer }: Omit<RunningTask, 'job'>): Promise<RunOutcome> {
   const job = await timer.run('prepare', () => prepare(context, request, events));
   const bottle = await timer.run('launch', () => launch(context, job, request));
+  const { ports = [] } = job.plan.spec;
+  if (ports.length > 0) events.onPorts?.(ports.map((port) => ({ address: job.identity.alias, ...port })));
   const status = await work({ context, request, events, timer, job }, bottle);
   const finished = await timer.run('finish', () => finishTask(context, job.slug, { bottle, status, keep: request.keep === true }));
   return {

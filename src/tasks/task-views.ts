@@ -4,7 +4,7 @@ import { type BottleRecord, listRecords, readRecord } from '../core/resolve/inde
 import { type UpstreamAge, upstreamAge } from '../projects/git/index.ts';
 import { sealedNetworkStatus } from '../sidecars/gateway/index.ts';
 import { readUpstream } from '../upstream/index.ts';
-import type { TaskStatus, TaskSummary } from './api.ts';
+import type { PortAddress, TaskStatus, TaskSummary } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { dataLossNotes } from './data-loss.ts';
 import { taskPolicy } from './egress-policy.ts';
@@ -68,6 +68,7 @@ async function summarise({ task, record }: Known, status: BottleStatus): Promise
     createdAt: task.startedAt,
     source: task.project.source,
     commits: commits.length,
+    ports: addressesOf(record),
     ...(upstream === undefined ? {} : { upstream }),
   };
 }
@@ -76,6 +77,11 @@ async function summarise({ task, record }: Known, status: BottleStatus): Promise
 async function ageOf({ project, gate, base }: TaskRecord): Promise<UpstreamAge | undefined> {
   if (gate === undefined || base === undefined || (await readUpstream(project.dataDir)) === undefined) return undefined;
   return await upstreamAge(gate, base);
+}
+
+/** A bottle that was removed has given its address back. */
+function addressesOf({ plan, alias }: BottleRecord): readonly PortAddress[] {
+  return alias === undefined ? [] : (plan?.spec.ports ?? []).map((port) => ({ address: alias, ...port }));
 }
 
 /** `done` and `applied` are of the task; everything else is the bottle's own phase. */

@@ -1,5 +1,7 @@
+import type { Server } from 'node:net';
 import { createFakeBackend } from '../../src/backends/fake/index.ts';
-import type { Bottle } from '../../src/core/index.ts';
+import { acquireLoopbackAlias, type Bottle } from '../../src/core/index.ts';
+import { openPublishedPorts } from '../../src/sidecars/gateway/index.ts';
 import { temporaryPaths } from '../support/temporary-paths.ts';
 import { describeBackend, freshSlug } from './describe-backend.ts';
 
@@ -12,9 +14,12 @@ describeBackend({
   setup: async () => {
     const home = await temporaryPaths();
     const backend = createFakeBackend({ paths: home.paths, images: [IMAGE] });
+    const addressOf = ({ id }: { readonly id: string }): Promise<string> => acquireLoopbackAlias(home.paths, id);
+    const servers: Server[] = [];
     const network = (ready: Promise<void>) => ({ namespacePath: '/proc/self/ns/net', execSocket: '/dev/null', ready });
     return {
       backend,
+      addressOf,
       directories: [home.root],
       launch: async (options = {}, hooks = {}): Promise<Bottle> => {
         const plan = await backend.resolve({
@@ -33,10 +38,14 @@ describeBackend({
           seeds: [],
           onPhase: hooks.onPhase ?? (() => Promise.resolve()),
         };
-        return await backend.launch(plan, inputs, hooks.signal === undefined ? {} : { signal: hooks.signal });
+        const bottle = await backend.launch(plan, inputs, hooks.signal === undefined ? {} : { signal: hooks.signal });
+        const published = { address: await addressOf(bottle), ports: options.ports ?? [] };
+        servers.push(...(await openPublishedPorts(published, (port) => bottle.connect(port))));
+        return bottle;
       },
       reopen: (bottle) => backend.open(bottle.plan, network(Promise.resolve())),
       cleanup: async () => {
+        for (const server of servers) server.close();
         for (const { id } of await backend.list()) await backend.remove(id);
         await home[Symbol.asyncDispose]();
       },

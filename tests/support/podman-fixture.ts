@@ -11,7 +11,7 @@ import {
   type TerokPaths,
   writePrivateFile,
 } from '../../src/core/index.ts';
-import { mintBottleCa } from '../../src/core/resolve/index.ts';
+import { acquireLoopbackAlias, mintBottleCa } from '../../src/core/resolve/index.ts';
 import { controlProof, createChannelIdentity } from '../../src/exec-channel/index.ts';
 import {
   closeSealedNetwork,
@@ -57,6 +57,7 @@ export async function openPodmanFixture({
   };
   return {
     backend,
+    addressOf: ({ id }) => acquireLoopbackAlias(home.paths, id),
     directories: [home.root],
     launch: async (options = {}, hooks = {}) => {
       const plan = await backend.resolve(specOf({ slug: freshSlug(), image: found.image, ...options }));
@@ -108,7 +109,7 @@ async function openNetwork(backend: BottleBackend, plan: BottlePlan, paths: Tero
   const minted = await mintBottleCa(plan.spec.slug);
   await writePrivateFile(ca.certificate, minted.certificatePem);
   await writePrivateFile(ca.key, minted.keyPem);
-  const { slug, project, egress: policy } = plan.spec;
+  const { slug, project, egress: policy, ports } = plan.spec;
   const { stateDir, runtimeDir, namespaceLauncher } = plan;
   const gateway: GatewayPlan = {
     version: 1,
@@ -120,6 +121,7 @@ async function openNetwork(backend: BottleBackend, plan: BottlePlan, paths: Tero
     policy,
     vaultDir: path.join(paths.data, 'secrets'),
     ca,
+    ...(ports === undefined ? {} : { published: { address: await acquireLoopbackAlias(paths, slug), ports } }),
     ...(backend.capabilities.ownKernel ? { controlProof: digestOfProof(controlProof(identity)) } : {}),
   };
   return { gateway, network: await openSealedNetwork(gateway) };

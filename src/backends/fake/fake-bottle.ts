@@ -1,6 +1,8 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
 import { appendFile, stat } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { createConnection } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Bottle,
@@ -99,6 +101,20 @@ export class FakeBottle implements Bottle {
     return copyOutOfBottle(this.#dirs.root, { source, target, options });
   }
 
+  async connect(port: number): Promise<Duplex> {
+    await this.#assertRunning();
+    const socket = createConnection({ host: '127.0.0.1', port, allowHalfOpen: true });
+    try {
+      await once(socket, 'connect');
+      return socket;
+    } catch (error) {
+      throw new TerokError('NOT_FOUND', `Nothing listens on port ${port} of the bottle.`, {
+        context: { kind: 'port', port },
+        cause: error,
+      });
+    }
+  }
+
   async logs(): Promise<Readable> {
     return createReadStream(this.#dirs.log);
   }
@@ -108,8 +124,7 @@ export class FakeBottle implements Bottle {
   }
 
   async #start(argv: readonly string[], options: ExecOptions): Promise<FakeProcess> {
-    const status = await this.status();
-    if (status !== 'running') throw this.#notRunning(status);
+    await this.#assertRunning();
     const home = `${this.#dirs.root}/home/agent`;
     const cwd = options.cwd === undefined ? home : underRoot(this.#dirs.root, options.cwd);
     const info = await ignoreCodes(['ENOENT', 'ENOTDIR'], () => stat(cwd));
@@ -127,6 +142,11 @@ export class FakeBottle implements Bottle {
   #notRunning(status: BottleStatus): TerokError {
     if (status === 'missing') return this.#missing();
     return new TerokError('WRONG_STATE', `The bottle \`${this.id}\` is ${status}.`, { hint: `Start it with \`terok start ${this.id}\`.` });
+  }
+
+  async #assertRunning(): Promise<void> {
+    const status = await this.status();
+    if (status !== 'running') throw this.#notRunning(status);
   }
 
   #missing(): TerokError {

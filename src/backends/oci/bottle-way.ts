@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type {
   BottleProcess,
   BufferedExecOptions,
@@ -14,5 +15,6 @@ export interface BottleWay {
   spawn(argv: readonly string[], options?: ExecOptions): Promise<BottleProcess>;
   copyIn(source: string, target: string, options?: CopyInOptions): Promise<CopyReport>;
   copyOut(source: string, target: string, options?: CopyOutOptions): Promise<CopyReport>;
+  connect(port: number): Promise<Duplex>;
   close(): void;
 }

@@ -97,6 +97,7 @@ async function makeContainer(
   const exec = await execKindOf(image.value);
   if (exec === 'api') {
     requireWayWithoutSsh(profile);
+    assertNoPorts(plan);
     await forceRemove(host, guess.value, options);
   }
   const storage = await readContainerStorage(host, exec === 'api' ? await create('api') : guess.value, options);
@@ -106,6 +107,19 @@ async function makeContainer(
 
 async function execKindOf(image: ImageDescription): Promise<ExecKind> {
   return (await hasFile(image.layerDirs, '/usr/sbin/sshd')) === false ? 'api' : 'ssh';
+}
+
+function assertNoPorts({ spec: { ports = [], image } }: BottlePlan): void {
+  const [first] = ports;
+  if (first === undefined) return;
+  throw new TerokError(
+    'UNSUPPORTED_BY_BACKEND',
+    `Port ${first.port} cannot be published: the image \`${image}\` has no \`/usr/sbin/sshd\`.`,
+    {
+      context: { image, port: first.port },
+      hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes, or leave out `--publish`.',
+    },
+  );
 }
 
 async function assertNoRefusedFile({ refusedFiles }: ContainerProfile, { layerDirs }: ImageDescription, reference: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   Bottle,
@@ -195,6 +195,10 @@ export class OciBottle implements Bottle {
 
   async copyOut(source: string, target: string, options: CopyOutOptions = {}): Promise<CopyReport> {
     return this.#reach((way) => way.copyOut(source, target, options));
+  }
+
+  connect(port: number): Promise<Duplex> {
+    return this.#reach((way) => way.connect(port));
   }
 
   logs(options: Cancel & { readonly follow?: boolean } = {}): Promise<Readable> {

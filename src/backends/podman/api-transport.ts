@@ -44,6 +44,14 @@ export class ApiTransport implements ChannelTransport {
     }
   }
 
+  connect(port: number): Promise<Duplex> {
+    return Promise.reject(
+      new TerokError('UNSUPPORTED_BY_BACKEND', `Port ${port} of the bottle cannot be reached: its image has no SSH server.`, {
+        hint: 'Use an image with bash and OpenSSH, such as the one that `terok image build` makes.',
+      }),
+    );
+  }
+
   onLoss(listener: (reason: string) => void): () => void {
     this.#onLoss.add(listener);
     return () => this.#onLoss.delete(listener);

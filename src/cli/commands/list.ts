@@ -9,6 +9,7 @@ export async function execute({ options }: CommandInput<'list'>, { terok, output
   else if (options.names) for (const task of tasks) output.print(task.slug);
   else {
     const hasUpstream = tasks.some((task) => task.upstream !== undefined);
+    const published = tasks.some(({ ports }) => ports.length > 0);
     const rows = tasks.map((task) => [
       task.slug,
       task.status === 'missing' ? 'ended' : task.status,
@@ -17,10 +18,11 @@ export async function execute({ options }: CommandInput<'list'>, { terok, output
       String(task.commits ?? 0),
       formatAge(task.createdAt),
       ...(hasUpstream ? [task.upstream === undefined ? '-' : shortAge(task.upstream)] : []),
+      ...(published ? [task.ports.map(({ address, hostPort }) => `${address}:${hostPort}`).join(', ') || '-'] : []),
       task.source,
     ]);
-    const headings = ['TASK', 'STATUS', 'AGENT', 'BACKEND', 'COMMITS', 'CREATED', ...(hasUpstream ? ['UPSTREAM'] : []), 'SOURCE'];
-    output.printTable(headings, rows, 'There are no tasks.');
+    const more = [...(hasUpstream ? ['UPSTREAM'] : []), ...(published ? ['PORTS'] : [])];
+    output.printTable(['TASK', 'STATUS', 'AGENT', 'BACKEND', 'COMMITS', 'CREATED', ...more, 'SOURCE'], rows, 'There are no tasks.');
   }
   return 0;
 }

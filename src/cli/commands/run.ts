@@ -6,7 +6,7 @@ import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { parseEnvironment } from '../environment-options.ts';
 import { escapeText } from '../escape.ts';
-import { parseCount, parseDuration, parseMemory } from '../quantities.ts';
+import { parseCount, parseDuration, parseMemory, parsePublish } from '../quantities.ts';
 import { readText } from '../read-input.ts';
 import { AgentOutput } from '../terminal/agent-output.ts';
 import { connectTerminal, terminalSize } from '../terminal/connect-terminal.ts';
@@ -60,6 +60,10 @@ async function runTask(request: RunRequest, input: CommandInput<'run'>, context:
       run.slug = slug;
       reportTask(slug, context.env);
     },
+    onPorts: (ports) => {
+      output.progress.pause();
+      for (const { address, hostPort, port } of ports) output.remark(`Port ${port} of the bottle is at ${address}:${hostPort}.`);
+    },
     onProcess: (child: BottleProcess) => {
       output.progress.pause();
       run.disconnect = connectTerminal(child, stdin, output.stdout);
@@ -91,6 +95,7 @@ async function toRequest(input: CommandInput<'run'>, context: CommandContext): P
     source: path.resolve(context.cwd, input.arguments.dir ?? '.'),
     env: parseEnvironment(options.env, context.env),
     limits: toLimits(options),
+    ports: options.publish.map(parsePublish),
     allowUnenforced: options.allowUnenforced as readonly LimitName[],
     keep: options.keep,
     interactive: options.interactive,

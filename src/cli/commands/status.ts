@@ -28,6 +28,7 @@ function fieldsOf(status: TaskStatus): (readonly [string, string])[] {
     ...(missingLimits.length === 0 ? [] : [['missing', `not enforced here: ${missingLimits.join(', ')}`] as const]),
     ...(status.branch === undefined ? [] : [['branch', status.branch] as const]),
     ...(status.upstream === undefined ? [] : [['upstream', describeAge(status.upstream)] as const]),
+    ...status.ports.map(({ address, hostPort, port }) => ['port', `${port} at ${address}:${hostPort}`] as const),
     ...status.routes.map(
       (route) => ['route', `${route.name}: ${route.hosts.join(', ')} ${route.ports.join(', ')} (${route.mode})`] as const,
     ),

@@ -33,6 +33,12 @@ export function mergeRequests(requests: RepositoryRequests, granted: EffectiveSe
       .map((name) => ({ what: `the set \`${name}\` of routes`, how: `\`egress.sets: [${name}]\` in \`${projectFile}\`` })),
     ...routeWishes(requests, granted, projectFile),
     ...limitWishes(requests, granted, projectFile),
+    ...(requests.ports ?? [])
+      .filter((port) => !granted.ports.some((published) => published.port === port))
+      .map((port) => ({
+        what: `port ${port} on this machine`,
+        how: `\`terok run --publish ${port}\`, or \`ports\` in \`${projectFile}\``,
+      })),
   ];
 }
 

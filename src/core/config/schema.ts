@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_PUBLISHED_PORTS, parsePublishedPort } from '../published-port.ts';
 import { type ComparedRoute, routeConflict } from '../resolve/route-conflicts.ts';
 import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
 import { egressSetName, egressSetsSchema } from './egress-sets-schema.ts';
@@ -16,6 +17,10 @@ const environmentName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected t
 const simpleName = z.string().regex(/^[a-z][a-z0-9-]{0,39}$/, 'expected lower-case letters, digits and hyphens, starting with a letter');
 const cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'expected a network such as `192.168.1.0/24`' });
 const absolutePath = z.string().startsWith('/', 'expected an absolute path');
+
+const port = z.int().min(1).max(65_535);
+const portRule = 'expected a port from 1 to 65535, or `HOSTPORT:PORT` such as `8080:3000`';
+const publishedPort = z.union([port, z.string().refine((text) => parsePublishedPort(text) !== undefined, portRule)], { error: portRule });
 
 export const limitNames = z.enum(['memory', 'cpus', 'pids', 'files']);
 
@@ -97,6 +102,11 @@ export const settingsSchema = z.strictObject({
   limits: limitsSchema.optional().describe('Resources of one bottle'),
   unenforcedLimits: z.array(limitNames).optional().describe('Limits that may be missing where this host cannot enforce them'),
   sudo: z.boolean().optional().describe('Lets the agent become root inside the bottle, which weakens it'),
+  ports: z
+    .array(publishedPort)
+    .max(MAX_PUBLISHED_PORTS)
+    .optional()
+    .describe('TCP ports of the bottle that this machine can reach, as `PORT` or `HOSTPORT:PORT`'),
   env: z
     .record(environmentName, z.string().max(131_072))
     .optional()
@@ -140,6 +150,7 @@ export const repositoryRequestsSchema = z.strictObject({
   routes: z.array(wishedRouteSchema).max(64).optional().describe('Hosts that the work needs to reach'),
   sets: z.array(egressSetName).max(64).optional().describe('Sets of routes that the work needs'),
   limits: limitsSchema.optional().describe('Resources that the work needs'),
+  ports: z.array(port).max(MAX_PUBLISHED_PORTS).optional().describe('TCP ports on which the work serves something'),
 });
 
 export type RepositoryRequests = z.output<typeof repositoryRequestsSchema>;

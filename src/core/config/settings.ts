@@ -1,13 +1,16 @@
-import type { ResourceLimits } from '../bottle.ts';
+import type { PublishedPort, ResourceLimits } from '../bottle.ts';
 import { DEFAULT_GATE_RULES, type GateRules } from '../gate-rules.ts';
+import { parsePublishedPort } from '../published-port.ts';
 import type { SetWish } from './egress-sets-schema.ts';
 import type { Settings } from './schema.ts';
 
 /** Settings with every default filled in. */
-export interface EffectiveSettings extends Omit<Settings, 'limits' | 'unenforcedLimits' | 'sudo' | 'env' | 'egress' | 'models' | 'git'> {
+export interface EffectiveSettings
+  extends Omit<Settings, 'limits' | 'unenforcedLimits' | 'sudo' | 'ports' | 'env' | 'egress' | 'models' | 'git'> {
   readonly limits: ResourceLimits;
   readonly unenforcedLimits: NonNullable<Settings['unenforcedLimits']>;
   readonly sudo: boolean;
+  readonly ports: readonly PublishedPort[];
   readonly env: Readonly<Record<string, string>>;
   readonly egress: NonNullable<Settings['egress']>;
   readonly models: NonNullable<Settings['models']>;
@@ -41,6 +44,7 @@ export function mergeSettings(global: Settings, project: Settings): MergedSettin
     limits: { ...DEFAULT_LIMITS, ...defined(global.limits), ...defined(project.limits) },
     unenforcedLimits: project.unenforcedLimits ?? global.unenforcedLimits ?? [],
     sudo: project.sudo ?? global.sudo ?? false,
+    ports: (project.ports ?? global.ports ?? []).flatMap((text) => parsePublishedPort(String(text)) ?? []),
     env: { ...global.env, ...project.env },
     egress: {
       routes: [...(global.egress?.routes ?? []), ...(project.egress?.routes ?? [])],

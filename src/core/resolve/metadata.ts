@@ -41,6 +41,7 @@ const plan = z.strictObject({
     unenforcedLimits: z.array(limitName),
     sudo: z.boolean(),
     egress: egressPolicySchema,
+    ports: z.array(z.strictObject({ hostPort: z.int(), port: z.int() })).optional(),
   }),
   runtimeName: z.string(),
   stateDir: z.string(),

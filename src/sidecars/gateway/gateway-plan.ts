@@ -1,4 +1,4 @@
-import type { EgressPolicy, GateRules } from '../../core/index.ts';
+import type { EgressPolicy, GateRules, PublishedPort } from '../../core/index.ts';
 import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
 
 /** Everything that the gateway of one bottle needs to know: `<stateDir>/gateway.json`, mode 0600. Holds names of secrets, never values. */
@@ -28,6 +28,14 @@ export interface GatewayPlan {
   readonly targets?: TargetsPlan;
   /** SHA-256 of what the bottle's init says first, see `digestOfProof`; absent where its user id shows who it is */
   readonly controlProof?: string;
+  /** Ports of the bottle that this machine can reach; none where absent */
+  readonly published?: PublishedPorts;
+}
+
+export interface PublishedPorts {
+  /** Loopback address of the host that only this bottle has */
+  readonly address: string;
+  readonly ports: readonly PublishedPort[];
 }
 
 /** Servers that the process which makes the bottle started itself, for `terok redteam`; see `targetResolver`. */

@@ -12,6 +12,7 @@ export {
   sealedNetworkStatus,
   setNetworkPolicy,
 } from './network-status.ts';
+export { openPublishedPorts } from './published-ports.ts';
 export {
   closeSealedNetwork,
   type OpenNetworkOptions,

@@ -16,6 +16,7 @@ import { startKeeper } from './keeper.ts';
 import type { Arrivals } from './listener-set.ts';
 import { networkFiles } from './network-files.ts';
 import { recordedProcess, recordOwnProcess } from './process-record.ts';
+import { publish } from './published-ports.ts';
 
 const EXIT = { clean: 0, crashed: 1, refused: 3 } as const;
 /** The holder starts at the same moment as the gateway and is faster. */
@@ -41,7 +42,7 @@ async function run(): Promise<void> {
   const listeners = new GatewayListeners({ holder, rootless: plan.namespaceLauncher.length > 0 }, plan);
   const gateway = loadGateway(listeners);
   const open = listeners.open(whenLoaded(gateway));
-  const [loaded] = await Promise.all([gateway, open]);
+  const [loaded] = await Promise.all([gateway, open, publish(plan, files.execSocket)]);
   await loaded.openHostSockets(files);
   watch(holder);
   collectWhenIdle();

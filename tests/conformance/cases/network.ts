@@ -1,8 +1,9 @@
+import { connect } from 'node:net';
 import { expect } from 'vitest';
-import { type Bottle, patient } from '../../../src/core/index.ts';
+import { type Bottle, patient, systemCodeOf } from '../../../src/core/index.ts';
 import { type ConformanceCase, withoutIsolation, withoutSeal } from '../support/case.ts';
-import { lanAddress, listenTcp, listenUdp, reachesTcp, sendUdp } from '../support/host.ts';
-import { elapsedMs, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
+import { freePort, lanAddress, listenTcp, listenUdp, reachesTcp, sendUdp } from '../support/host.ts';
+import { elapsedMs, errorOf, sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
 
 /** Tries a TCP connection: `open <first bytes>`, or how it failed. */
 async function tryTcp(bottle: Bottle, host: string, port: number): Promise<string> {
@@ -22,6 +23,22 @@ async function sendFromBottle(bottle: Bottle, host: string, port: number): Promi
 async function has(bottle: Bottle, program: string): Promise<boolean> {
   const { status } = await sh(bottle, 'command -v "$0" >/dev/null', [program]);
   return status.kind === 'exited' && status.code === 0;
+}
+
+/** Starts a server in the bottle that greets with `hello`. */
+async function greet(bottle: Bottle, port: number, address: 'INADDR_ANY' | 'INADDR_LOOPBACK'): Promise<void> {
+  const server = `use Socket; socket(S,AF_INET,SOCK_STREAM,0); setsockopt(S,SOL_SOCKET,SO_REUSEADDR,1); bind(S,sockaddr_in($ARGV[0],${address})) or die $!; listen(S,5); $|=1; print "ready\n"; while(accept(C,S)){print C "hello";close C}`;
+  const running = await bottle.spawn(['perl', '-e', server, String(port)]);
+  await new Promise((resolve) => running.stdout.once('data', resolve));
+}
+
+/** What who connects from the host gets: the first bytes, `refused` where nobody listens, `reset` where it leads nowhere. */
+async function answerOf(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port });
+  return await new Promise<string>((resolve) => {
+    socket.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+    socket.once('error', (error) => resolve(systemCodeOf(error) === 'ECONNREFUSED' ? 'refused' : 'reset'));
+  }).finally(() => socket.destroy());
 }
 
 const hostAddresses = (): string[] => ['127.0.0.1', '127.0.0.5', ...(lanAddress() === undefined ? [] : [lanAddress() as string])];
@@ -154,6 +171,24 @@ export const networkCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'F50',
+    title: 'a published port is on one address of the host only, and leads to the loopback of its bottle',
+    run: async ({ bottle: other, under, atEnd, skip }) => {
+      if (!(await has(other, 'perl'))) return skip('the image has no perl to listen with');
+      const [hostPort, port] = [await freePort(), await freePort()];
+      const bottle = await under.launch({ ports: [{ hostPort, port }] });
+      atEnd(() => under.backend.remove(bottle.id));
+      const address = await under.addressOf(bottle);
+      expect(await answerOf(address, hostPort)).toBe('reset');
+      expect(await errorOf(bottle.connect(port))).toMatchObject({ code: 'NOT_FOUND', context: { kind: 'port', port } });
+      await greet(bottle, port, 'INADDR_LOOPBACK');
+      expect(await answerOf(address, hostPort)).toBe('hello');
+      for (const host of hostAddresses()) expect(`${host} ${await answerOf(host, hostPort)}`).toBe(`${host} refused`);
+      if (withoutSeal(under.backend) !== undefined) return;
+      for (const from of [other, bottle]) expect(await tryTcp(from, address, hostPort)).toBe('closed');
+    },
+  },
+  {
     id: 'F51',
     title: 'another bottle is unreachable',
     unless: withoutSeal,
@@ -161,10 +196,7 @@ export const networkCases: readonly ConformanceCase[] = [
       if (!(await has(bottle, 'perl'))) return skip('the image has no perl to listen with');
       const other = await under.launch();
       try {
-        const server =
-          'use Socket; socket(S,AF_INET,SOCK_STREAM,0); setsockopt(S,SOL_SOCKET,SO_REUSEADDR,1); bind(S,sockaddr_in(4567,INADDR_ANY)) or die $!; listen(S,5); $|=1; print "ready\n"; while(accept(C,S)){print C "hello";close C}';
-        const running = await other.spawn(['perl', '-e', server]);
-        await new Promise((resolve) => running.stdout.once('data', resolve));
+        await greet(other, 4567, 'INADDR_ANY');
         expect(await tryTcp(other, '127.0.0.1', 4567)).toBe('open hello');
         for (const host of ['127.0.0.1', '198.18.0.1', '198.18.0.2', '198.18.1.0'])
           expect(`${host} ${await tryTcp(bottle, host, 4567)}`).toBe(`${host} closed`);

@@ -13,6 +13,8 @@ export interface BackendUnderTest {
   launch(options?: Partial<BottleSpec>, hooks?: LaunchHooks): Promise<Bottle>;
   /** A second handle, made from the bottle's plan alone */
   reopen(bottle: Bottle): Promise<Bottle>;
+  /** Loopback address of the host on which the bottle's ports are published */
+  addressOf(bottle: Bottle): Promise<string>;
   /** Directories of the host that terok writes to; no secret of a command may be in them */
   readonly directories: readonly string[];
   /** Kills the bottle's first process, or the process that watches it, with SIGKILL */

@@ -74,6 +74,13 @@ export async function listenTcp(address: string | { readonly path: string }): Pr
   };
 }
 
+/** A TCP port that is free on every address of the host. */
+export async function freePort(): Promise<number> {
+  const { port, close } = await listenTcp('0.0.0.0');
+  await close();
+  return port;
+}
+
 /** A UDP socket of the host that counts what arrives. */
 export async function listenUdp(address: string): Promise<Listener> {
   let seen = 0;
