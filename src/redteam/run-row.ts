@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { messageOf } from '../core/index.ts';
+import { messageOf, patient } from '../core/index.ts';
 import type { RedBench } from './bench/index.ts';
 import type { Row } from './row.ts';
 import type { RowResult } from './scorecard.ts';
@@ -40,7 +40,7 @@ function judge(trial: Trial, failure: string | undefined): Judgement {
 
 /** What went wrong; waits for the row's own work to unwind, because what it makes is removed next. */
 async function failureOf(work: () => Promise<void>, signal: AbortSignal): Promise<string | undefined> {
-  const timeout = AbortSignal.timeout(ROW_TIMEOUT_MS);
+  const timeout = AbortSignal.timeout(patient(ROW_TIMEOUT_MS));
   const stop = AbortSignal.any([signal, timeout]);
   const settled = work().then(
     () => undefined,
@@ -49,7 +49,7 @@ async function failureOf(work: () => Promise<void>, signal: AbortSignal): Promis
   const stopped = await Promise.race([settled.then(() => false), once(stop)]);
   if (!stopped) return await settled;
   await Promise.race([settled, delay(UNWIND_MS, undefined, { ref: false })]);
-  return timeout.aborted ? `it took longer than ${ROW_TIMEOUT_MS / 1000} s` : 'it was stopped';
+  return timeout.aborted ? `it took longer than ${patient(ROW_TIMEOUT_MS) / 1000} s` : 'it was stopped';
 }
 
 function once(signal: AbortSignal): Promise<true> {

@@ -16,6 +16,12 @@ const ENTER_BOTTLE_TIMEOUT_MS = 120_000;
 /** Longer than building an image with one agent takes on a slow line. */
 const RUN_TIMEOUT_MS = 900_000;
 const NOT_FILES = ['--exclude-dir=proc', '--exclude-dir=sys', '--exclude-dir=dev'];
+/** In the lab, where reading the programs of the image takes minutes, the places that a task writes to. */
+const SEARCHED = process.env.TEROK_LAB === '1' ? ['/etc', '/home', '/root', '/run', '/tmp', '/var', '/work'] : ['/'];
+/** An image with the agent that is there already: the lab has no registry. */
+const IMAGE = process.env.TEROK_TEST_AGENT_IMAGE === undefined ? [] : ['--image', process.env.TEROK_TEST_AGENT_IMAGE];
+/** What the whole run was asked for. */
+const GIVEN = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^TEROK_(?:BACKEND|PATIENCE|LAB)$/.test(name)));
 
 /** How this machine reaches the npm registry. */
 const REGISTRY_ENVIRONMENT = Object.fromEntries(
@@ -62,7 +68,7 @@ async function inRepository(...args: string[]): Promise<string> {
 }
 
 function terok(args: readonly string[], input?: string): Promise<CliResult> {
-  return home.run(args, { env: REGISTRY_ENVIRONMENT, ...(input === undefined ? {} : { input }) });
+  return home.run(args, { env: { ...REGISTRY_ENVIRONMENT, ...GIVEN }, ...(input === undefined ? {} : { input }) });
 }
 
 /** What the model makes the agent do; the third step writes down every environment and command line that the agent user can see. */
@@ -97,7 +103,7 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
     );
     expect(await terok(['secret', 'set', secret], REAL_KEY)).toMatchObject({ status: 0 });
 
-    const run = await terok(['run', repository, '--agent', name, '-p', 'Add a greeting', '--keep', '--json']);
+    const run = await terok(['run', repository, '--agent', name, '-p', 'Add a greeting', '--keep', '--json', ...IMAGE]);
     expect(run.status, `${run.stdout}\n${run.stderr}`).toBe(0);
     const outcome = outcomeSchema.parse(JSON.parse(run.stdout));
     expect(outcome.commits.map(({ subject }) => subject)).toEqual(['Add a greeting']);
@@ -135,7 +141,10 @@ async function phantomOf(slug: string, env: string): Promise<string> {
 
 /** Files of the whole bottle that hold the text; it travels on standard input, so that the search does not find itself. */
 async function filesWith(slug: string, text: string): Promise<string[]> {
-  const { stdout, status } = await terok(['exec', '--user', 'root', slug, '--', 'grep', '-rlaF', ...NOT_FILES, '-f', '-', '/'], text);
+  const { stdout, status } = await terok(
+    ['exec', '--user', 'root', slug, '--', 'grep', '-rlaF', ...NOT_FILES, '-f', '-', ...SEARCHED],
+    text,
+  );
   // 0 found, 1 nothing found, 2 also for files that vanished meanwhile
   expect([0, 1, 2]).toContain(status);
   return stdout.split('\n').filter((line) => line !== '');

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { ignoreCodes, run, runOrThrow } from '../../src/core/index.ts';
 import type { Lab } from './build-lab.ts';
 import { makeEmptyDisk } from './disks.ts';
@@ -16,6 +18,10 @@ export interface BootRequest {
   /** The lab is killed after this time whatever it does */
   readonly deadlineMs: number;
   readonly shell: boolean;
+  /** Takes each line that the command prints; without it they are printed here as they come */
+  readonly onLine?: (line: string) => void;
+  /** Ends the machine at once */
+  readonly signal: AbortSignal;
 }
 
 export interface LabResult {
@@ -37,13 +43,15 @@ export async function bootLab(request: BootRequest): Promise<LabResult> {
   await makeEmptyDisk(results, RESULTS_MIB);
   const argv = ['--pdeathsig', 'KILL', '--', 'qemu-system-x86_64', ...machine(request, log), ...disks(request, results)];
   // the emulator dies with this process, whatever kills it; it takes the end of its input for the end of its output
-  const child = spawn('setpriv', argv, { stdio: [request.shell ? 'inherit' : 'pipe', 'inherit', openSync(`${log}.qemu`, 'w')] });
-  const timer = setTimeout(() => child.kill('SIGKILL'), request.deadlineMs);
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', () => resolve());
-  });
-  clearTimeout(timer);
+  const output = request.onLine === undefined ? 'inherit' : 'pipe';
+  const ending = AbortSignal.any([request.signal, AbortSignal.timeout(request.deadlineMs)]);
+  const child = spawn('setpriv', argv, { stdio: [request.shell ? 'inherit' : 'pipe', output, openSync(`${log}.qemu`, 'w')] });
+  if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => request.onLine?.(line));
+  const kill = (): void => void child.kill('SIGKILL');
+  ending.addEventListener('abort', kill);
+  await once(child, 'close');
+  ending.removeEventListener('abort', kill);
+  request.signal.throwIfAborted();
   const dir = path.join(request.dir, 'results');
   await runOrThrow(['mkdir', '-p', dir]);
   await run(['tar', '-xf', results, '-C', dir, '--no-same-owner']);

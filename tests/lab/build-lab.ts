@@ -14,6 +14,14 @@ export interface Lab {
   readonly initrd: string;
 }
 
+/** What every step of the lab is given. */
+export interface LabWork {
+  /** Hears what takes time */
+  readonly onStep: (message: string) => void;
+  /** Ends the step; what it made so far is removed */
+  readonly signal: AbortSignal;
+}
+
 const ROOT_DISK_MIB = 4096;
 const ABANDONED_MS = 60 * 60_000;
 
@@ -22,12 +30,12 @@ export function labCacheDir(env: NodeJS.ProcessEnv = process.env): string {
   return env.TEROK_LAB_CACHE_DIR ?? path.join(resolvePaths({ ...env, TEROK_CACHE_DIR: undefined }).cache, 'lab');
 }
 
-/** Gives the lab of this checkout; builds it where its inputs have changed. `onStep` hears what takes time. */
-export async function buildLab(onStep: (message: string) => void): Promise<Lab> {
+/** Gives the lab of this checkout; builds it where its inputs have changed. */
+export async function buildLab({ onStep, signal }: LabWork): Promise<Lab> {
   const target = path.join(labCacheDir(), `root-${await inputsHash()}`);
   if (!existsSync(target)) {
     onStep('building the root filesystem: Debian, crun, libkrun');
-    await buildInto(target);
+    await buildInto(target, signal);
   }
   return { disk: path.join(target, 'root.img'), kernel: path.join(target, 'vmlinuz'), initrd: path.join(target, 'initrd.img') };
 }
@@ -47,13 +55,13 @@ export async function inputsHash(): Promise<string> {
 }
 
 /** What is complete appears under its name in one step; what a killed build left is removed by a later one. */
-async function buildInto(target: string): Promise<void> {
+async function buildInto(target: string, signal: AbortSignal): Promise<void> {
   const cache = path.dirname(target);
   await mkdir(cache, { recursive: true, mode: 0o700 });
   await removeAbandoned(cache);
   const staging = await mkdtemp(path.join(cache, 'building-'));
   try {
-    const root = await makeRoot(staging);
+    const root = await makeRoot(staging, signal);
     const done = path.join(staging, 'done');
     await mkdir(done);
     const boot = await readdir(path.join(root, 'boot'));
@@ -62,7 +70,7 @@ async function buildInto(target: string): Promise<void> {
       ['initrd.img-', 'initrd.img'],
     ] as const)
       await copyFile(path.join(root, 'boot', boot.find((file) => file.startsWith(prefix)) ?? prefix), path.join(done, name));
-    await makeDisk({ file: path.join(done, 'root.img'), from: root, mebibytes: ROOT_DISK_MIB });
+    await makeDisk({ file: path.join(done, 'root.img'), from: root, mebibytes: ROOT_DISK_MIB, signal });
     await ignoreCodes(['ENOTEMPTY', 'EEXIST'], () => rename(done, target));
   } finally {
     await rm(staging, { recursive: true, force: true });

@@ -18,7 +18,7 @@ export interface LabJob {
 }
 
 /** A disk with a copy of the checkout and the command that runs in it. */
-export async function makeCheckoutDisk(dir: string, job: LabJob): Promise<string> {
+export async function makeCheckoutDisk(dir: string, job: LabJob, signal: AbortSignal): Promise<string> {
   const staging = path.join(dir, 'checkout');
   await mkdir(path.join(staging, 'job'), { recursive: true });
   await mkdir(path.join(staging, 'checkout/node_modules'), { recursive: true });
@@ -30,13 +30,13 @@ export async function makeCheckoutDisk(dir: string, job: LabJob): Promise<string
   const lines = Object.entries(job.env).map(([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`);
   await writeFile(path.join(staging, 'job/environment'), lines.join(''));
   const file = path.join(dir, 'checkout.img');
-  await makeDisk({ file, from: staging, mebibytes: CHECKOUT_MIB });
+  await makeDisk({ file, from: staging, mebibytes: CHECKOUT_MIB, signal });
   await rm(staging, { recursive: true });
   return file;
 }
 
 /** A disk with the npm packages that are installed here; made again when they change. */
-export async function modulesDisk(): Promise<string> {
+export async function modulesDisk(signal: AbortSignal): Promise<string> {
   const installed = path.join(REPOSITORY, 'node_modules');
   const lock = await readFile(path.join(installed, '.package-lock.json'));
   const target = path.join(labCacheDir(), `modules-${createHash('sha256').update(lock).digest('hex').slice(0, 16)}.img`);
@@ -44,7 +44,7 @@ export async function modulesDisk(): Promise<string> {
   const staging = await mkdtemp(path.join(labCacheDir(), 'building-'));
   try {
     const file = path.join(staging, 'modules.img');
-    await makeDisk({ file, from: installed, mebibytes: MODULES_MIB });
+    await makeDisk({ file, from: installed, mebibytes: MODULES_MIB, signal });
     await rename(file, target);
     return target;
   } finally {

@@ -6,15 +6,16 @@ export interface DiskRequest {
   /** Directory whose files the disk holds */
   readonly from: string;
   readonly mebibytes: number;
+  readonly signal: AbortSignal;
 }
 
 const MKE2FS_MS = 10 * 60_000;
 
 /** Makes a sparse file with an ext4 file system that holds a directory; nothing is mounted. */
-export async function makeDisk({ file, from, mebibytes }: DiskRequest): Promise<void> {
+export async function makeDisk({ file, from, mebibytes, signal }: DiskRequest): Promise<void> {
   await makeEmptyDisk(file, mebibytes);
   const features = ['-O', '^has_journal', '-E', 'lazy_itable_init=1', '-m', '0'];
-  await runOrThrow(['mke2fs', '-q', '-t', 'ext4', ...features, '-d', from, file], { timeoutMs: MKE2FS_MS });
+  await runOrThrow(['mke2fs', '-q', '-t', 'ext4', ...features, '-d', from, file], { timeoutMs: MKE2FS_MS, signal });
 }
 
 /** A file of zeros that takes no room. */

@@ -50,10 +50,14 @@ const HOST_ROOTS = '/etc/ssl/certs/ca-certificates.crt';
 const IMAGE_DIR = path.join(import.meta.dirname, 'image');
 
 /** Makes the root filesystem of the lab in `<staging>/root`: Debian, crun with libkrun, and the lab's first process. */
-export async function makeRoot(staging: string): Promise<string> {
+export async function makeRoot(staging: string, signal: AbortSignal): Promise<string> {
   const root = path.join(staging, 'root');
   const sources = await aptSourcesFor(SUITE);
-  const [, krun, libraries] = await settleAll([bootstrap(root, sources), buildKrun(staging, sources), fetchLibraries(staging)]);
+  const [, krun, libraries] = await settleAll([
+    bootstrap(root, sources, signal),
+    buildKrun(staging, sources, signal),
+    fetchLibraries(staging, signal),
+  ]);
   await installKrun(root, krun, libraries);
   await copyFile(path.join(IMAGE_DIR, 'init.sh'), path.join(root, 'usr/local/sbin/lab-init'));
   await runOrThrow(['chmod', '755', path.join(root, 'usr/local/sbin/lab-init')]);
@@ -69,12 +73,22 @@ const APT_OPTIONS = [
   'Acquire::Retries "3"',
 ];
 
-async function bootstrap(root: string, sources: readonly AptSource[]): Promise<void> {
+async function bootstrap(root: string, sources: readonly AptSource[], signal: AbortSignal): Promise<void> {
   const excluded = ['man', 'locale', 'doc', 'info', 'lintian'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
-  await mmdebstrap(root, ROOT_PACKAGES, sources.map(toAptLine), excluded);
+  await mmdebstrap(root, ROOT_PACKAGES, sources.map(toAptLine), { more: excluded, signal });
 }
 
-async function mmdebstrap(target: string, packages: readonly string[], lines: readonly string[], more: readonly string[]): Promise<void> {
+interface Bootstrap {
+  readonly more: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+async function mmdebstrap(
+  target: string,
+  packages: readonly string[],
+  lines: readonly string[],
+  { more, signal }: Bootstrap,
+): Promise<void> {
   const options = APT_OPTIONS.map((option) => `--aptopt=${option}`);
   // in a mount namespace of its own, so that a killed build leaves nothing mounted that a removal could reach
   const argv = [
@@ -91,11 +105,11 @@ async function mmdebstrap(target: string, packages: readonly string[], lines: re
     target,
     '-',
   ];
-  await runOrThrow(argv, { input: `${lines.join('\n')}\n`, timeoutMs: STEP_MS });
+  await runOrThrow(argv, { input: `${lines.join('\n')}\n`, timeoutMs: STEP_MS, signal });
 }
 
 /** Compiles crun and libkrun in a root of its own, which is thrown away; gives the directory with what was made. */
-async function buildKrun(staging: string, sources: readonly AptSource[]): Promise<string> {
+async function buildKrun(staging: string, sources: readonly AptSource[], signal: AbortSignal): Promise<string> {
   const out = path.join(staging, 'krun');
   await mkdir(out);
   const inputs = (await readdir(IMAGE_DIR)).map((name) => path.join(IMAGE_DIR, name));
@@ -109,17 +123,18 @@ async function buildKrun(staging: string, sources: readonly AptSource[]): Promis
   ];
   const own = sources.filter(({ suite }) => suite === SUITE).map((source) => toAptLine(source).replace(/^deb /, 'deb-src '));
   const hookArguments = ['--format=null', ...hooks.map((hook) => `--customize-hook=${hook}`)];
-  await mmdebstrap('/dev/null', BUILD_PACKAGES, [...sources.map(toAptLine), ...own], hookArguments);
+  await mmdebstrap('/dev/null', BUILD_PACKAGES, [...sources.map(toAptLine), ...own], { more: hookArguments, signal });
   return out;
 }
 
-async function fetchLibraries(staging: string): Promise<string> {
+async function fetchLibraries(staging: string, signal: AbortSignal): Promise<string> {
   const dir = path.join(staging, 'npm');
   await mkdir(dir);
   await runOrThrow(['npm', 'pack', '--silent', '--pack-destination', dir, ...KRUN_PACKAGES], {
     cwd: dir,
     env: process.env,
     timeoutMs: STEP_MS,
+    signal,
   });
   for (const file of await readdir(dir))
     await runOrThrow(['tar', '-xzf', path.join(dir, file), '-C', dir, '--strip-components=1', '--exclude=*.node']);

@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import { type BottleUser, type ExitStatus, ignoreCodes, isTerokError, makePrivateDir, type Route, TerokError } from '../../core/index.ts';
+import {
+  type BottleUser,
+  type ExitStatus,
+  ignoreCodes,
+  isTerokError,
+  makePrivateDir,
+  patient,
+  type Route,
+  TerokError,
+} from '../../core/index.ts';
 import type { RunRequest } from '../../tasks/index.ts';
 import type { RedBench } from './bench.ts';
 
@@ -43,7 +52,7 @@ export class RedBottle {
 
   /** Runs a program as the agent to its end. */
   async run(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
-    const { input, timeoutMs = COMMAND_TIMEOUT_MS, ...rest } = options;
+    const { input, timeoutMs = patient(COMMAND_TIMEOUT_MS), ...rest } = options;
     const child = await this.#bench.terok.exec(this.slug, argv, { cwd: '/tmp', ...rest, timeoutMs, signal: this.#bench.signal });
     // a program that ends without reading its input is judged by how it ended
     child.stdin.on('error', () => undefined).end(input ?? '');

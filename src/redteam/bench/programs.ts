@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ownFile, run, TerokError } from '../../core/index.ts';
+import { ownFile, patient, run, TerokError } from '../../core/index.ts';
 import type { RedBench } from './bench.ts';
 import type { RedBottle } from './bottle.ts';
 
@@ -31,7 +31,7 @@ export class Programs {
     this.#armed.set(bottle.slug, armed);
     await armed;
     const argv = [...launcher, INSIDE.node, `${INSIDE.programs}/${name}${EXTENSION}`];
-    const { code, stdout, stderr } = await bottle.run(argv, { input: JSON.stringify(input), env: QUIET, timeoutMs: 60_000 });
+    const { code, stdout, stderr } = await bottle.run(argv, { input: JSON.stringify(input), env: QUIET, timeoutMs: patient(60_000) });
     return parse(name, 'in the bottle', { code, stdout, stderr });
   }
 
@@ -40,7 +40,7 @@ export class Programs {
     const { exitCode, stdout, stderr } = await run([...launcher, process.execPath, path.join(PROGRAMS, `${name}${EXTENSION}`)], {
       input: JSON.stringify(input),
       env: { ...QUIET, PATH: process.env.PATH, NODE_EXTRA_CA_CERTS: this.#bench.targetCa.certificateFile },
-      timeoutMs: 60_000,
+      timeoutMs: patient(60_000),
       signal: this.#bench.signal,
     });
     return parse(name, 'outside of it', { code: exitCode ?? -1, stdout: stdout.toString('utf8'), stderr: stderr.toString('utf8') });
