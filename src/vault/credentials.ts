@@ -6,7 +6,10 @@ import { z } from 'zod';
 import { ERROR_EXIT_STATUS, type ErrorCode, TerokError } from '../core/errors.ts';
 import { ownFile } from '../core/own-file.ts';
 import { helperEnvironment, run } from '../core/process.ts';
+import type { UpstreamProxy } from '../core/upstream-proxy.ts';
 import { type OAuthSecret, readOAuthSecret, tokenState } from './oauth-secret.ts';
+import type { RefreshJob } from './refresh-job.ts';
+import { digestOfToken } from './refresh-oauth.ts';
 import { Vault } from './vault.ts';
 
 export interface CredentialsOptions {
@@ -14,6 +17,8 @@ export interface CredentialsOptions {
   readonly dir: string;
   /** PEM files of CAs that token endpoints may have beside those of the host */
   readonly caFiles?: readonly string[];
+  /** Through which token endpoints are asked; where absent, what the environment says */
+  readonly proxy?: UpstreamProxy;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -21,6 +26,8 @@ export interface CredentialsOptions {
 const REFRESH_MS = 60_000;
 /** A token endpoint that failed is left alone for this long. */
 const RETRY_AFTER_MS = 10_000;
+/** A server that refuses every token leads to no more than one early renewal in this time. */
+const EARLY_AGAIN_MS = 60_000;
 /** How the host reaches the internet, for the program that asks the token endpoint. */
 const PROXY_VARIABLES = ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY', 'http_proxy', 'NO_PROXY', 'no_proxy'];
 
@@ -37,6 +44,7 @@ export class Credentials {
   readonly #vault: Vault;
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, Failure>();
+  readonly #early = new Map<string, number>();
 
   constructor(options: CredentialsOptions) {
     this.#options = options;
@@ -60,21 +68,36 @@ export class Credentials {
     return accessTokenOf(name, readOAuthSecret(name, (await this.#vault.get(name)).reveal()));
   }
 
+  /** The server did not take this value: an access token that was revoked early is renewed, for the next request. */
+  async refused(name: string, value: string): Promise<void> {
+    const login = readOAuthSecret(name, (await this.#vault.get(name)).reveal());
+    if (login?.accessToken !== value || (this.#early.get(name) ?? 0) > performance.now()) return;
+    this.#early.set(name, performance.now() + EARLY_AGAIN_MS);
+    await this.#refresh(name, digestOfToken(value));
+  }
+
   /** One refresh for all that ask meanwhile. */
-  #refresh(name: string): Promise<void> {
+  #refresh(name: string, refused?: string): Promise<void> {
     const failure = this.#failures.get(name);
     if (failure !== undefined && failure.until > Date.now()) return Promise.reject(failure.error);
-    const running = this.#running.get(name) ?? this.#runHelper(name).finally(() => this.#running.delete(name));
+    const running = this.#running.get(name) ?? this.#runHelper(name, refused).finally(() => this.#running.delete(name));
     this.#running.set(name, running);
     return running;
   }
 
-  async #runHelper(name: string): Promise<void> {
+  async #runHelper(name: string, refused: string | undefined): Promise<void> {
     const program = ownFile({ source: 'vault/refresh-main.ts', built: 'refresh-token.js' });
-    const env = this.#options.env ?? process.env;
-    const proxy = Object.fromEntries(PROXY_VARIABLES.flatMap((key) => (env[key] === undefined ? [] : [[key, env[key]]])));
-    const result = await run([process.execPath, program, this.#options.dir, name, ...(this.#options.caFiles ?? [])], {
-      env: helperEnvironment({ ...proxy, NODE_USE_ENV_PROXY: '1' }, env),
+    const { dir, caFiles = [], proxy, env = process.env } = this.#options;
+    const job: RefreshJob = {
+      dir,
+      name,
+      caFiles,
+      ...(proxy === undefined ? {} : { proxy }),
+      ...(refused === undefined ? {} : { refused }),
+    };
+    const variables = Object.fromEntries(PROXY_VARIABLES.flatMap((key) => (env[key] === undefined ? [] : [[key, env[key]]])));
+    const result = await run([process.execPath, program, JSON.stringify(job)], {
+      env: helperEnvironment(proxy === undefined ? { ...variables, NODE_USE_ENV_PROXY: '1' } : {}, env),
       timeoutMs: REFRESH_MS,
       cwd: '/',
     });

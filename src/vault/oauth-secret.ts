@@ -67,12 +67,16 @@ export function tokenState({ accessToken, expiresAt }: OAuthSecret, now: number)
   return leftMs <= EARLY_MS ? 'ending' : 'fresh';
 }
 
+/** @param hostname of an address */
+export function isLoopback(hostname: string): boolean {
+  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname);
+}
+
 function isTokenEndpoint(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
-  const isLoopback = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
   const isBare = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  return isBare && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback));
+  return isBare && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)));
 }
 
 function parseJson(text: string): unknown {

@@ -4,10 +4,15 @@
  */
 import http from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
+import tls from 'node:tls';
 import { z } from 'zod';
 import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
+import { hostPatternCovers } from '../core/host-name.ts';
 import { hostRoots } from '../core/host-roots.ts';
-import type { OAuthSecret } from './oauth-secret.ts';
+import { connectThroughProxy, type ProxyLogin } from '../core/proxy-connect.ts';
+import type { UpstreamProxy } from '../core/upstream-proxy.ts';
+import { isLoopback, type OAuthSecret } from './oauth-secret.ts';
 
 /** Tokens of an OAuth answer. */
 export interface GrantedTokens {
@@ -20,7 +25,14 @@ export interface GrantedTokens {
 export interface TokenRequestOptions {
   /** PEM of CAs trusted beside those of the host */
   readonly extraCaPem?: string;
+  /** Of all, from the first byte to the last */
   readonly timeoutMs?: number;
+  /** Proxy of the host; endpoints on its loopback are reached directly */
+  readonly proxy?: TokenProxy;
+}
+
+export interface TokenProxy extends Pick<UpstreamProxy, 'url' | 'noProxy'> {
+  readonly login?: ProxyLogin;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -57,23 +69,51 @@ export async function requestToken(name: string, secret: OAuthSecret, options: T
   };
 }
 
-function post(secret: OAuthSecret, { extraCaPem, timeoutMs = TIMEOUT_MS }: TokenRequestOptions): Promise<{ status: number; text: string }> {
+async function post(secret: OAuthSecret, options: TokenRequestOptions): Promise<{ status: number; text: string }> {
+  const { timeoutMs = TIMEOUT_MS } = options;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const late = new Error(`nothing within ${timeoutMs} ms`);
   const url = new URL(secret.tokenEndpoint);
+  const ended = new Promise<never>((_, reject) => deadline.addEventListener('abort', () => reject(late), { once: true }));
+  const tunnel = openTunnel(url, options, timeoutMs);
+  tunnel.then((socket) => deadline.addEventListener('abort', () => socket?.destroy(late), { once: true })).catch(() => undefined);
+  return await send(secret, { url, tunnel: await Promise.race([tunnel, ended]), deadline, ...options });
+}
+
+/** Undefined where no proxy is in between. */
+async function openTunnel(url: URL, { proxy }: TokenRequestOptions, timeoutMs: number): Promise<Socket | undefined> {
+  const name = url.hostname;
+  if (proxy === undefined || isLoopback(name) || proxy.noProxy.some((pattern) => pattern === '*' || hostPatternCovers(pattern, name)))
+    return undefined;
+  const port = url.port === '' ? 443 : Number(url.port);
+  return await connectThroughProxy(proxy.url, { name, port }, { login: proxy.login, timeoutMs });
+}
+
+interface Sending extends TokenRequestOptions {
+  readonly url: URL;
+  readonly tunnel: Socket | undefined;
+  readonly deadline: AbortSignal;
+}
+
+function send(secret: OAuthSecret, { url, tunnel, deadline, extraCaPem }: Sending): Promise<{ status: number; text: string }> {
   const body = requestBody(secret);
   return new Promise((resolve, reject) => {
+    const trust = { ca: [...hostRoots(), ...(extraCaPem === undefined ? [] : [extraCaPem])] };
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method: 'POST',
-      agent: false,
+      signal: deadline,
       headers: {
         accept: 'application/json',
         'content-type': secret.format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
         'content-length': Buffer.byteLength(body),
         'user-agent': 'terok',
       },
-      ...(url.protocol === 'https:' ? { ca: [...hostRoots(), ...(extraCaPem === undefined ? [] : [extraCaPem])] } : {}),
+      ...(url.protocol === 'https:' ? trust : {}),
+      ...(tunnel === undefined
+        ? { agent: false }
+        : { createConnection: () => tls.connect({ ...trust, socket: tunnel, servername: url.hostname }) }),
     });
-    const timer = setTimeout(() => request.destroy(new Error(`nothing within ${timeoutMs} ms`)), timeoutMs);
-    request.once('close', () => clearTimeout(timer)).once('error', reject);
+    request.once('error', reject);
     request.once('response', (response) => {
       const chunks: Buffer[] = [];
       let length = 0;

@@ -18,9 +18,7 @@ import {
 } from '../../src/core/index.ts';
 import { mintBottleCa, parseEgressPolicy } from '../../src/core/resolve/index.ts';
 
-import type { UpstreamProxy } from '../../src/core/upstream-proxy.ts';
-
-import { createEgress, type Egress, openAuditLog, type WatchedValue } from '../../src/sidecars/egress/index.ts';
+import { createEgress, type Egress, type EgressOptions, openAuditLog, type WatchedValue } from '../../src/sidecars/egress/index.ts';
 
 export const NAME = 'api.test.example';
 export const LOOPBACK = ['127.0.0.0/8'];
@@ -104,7 +102,7 @@ export class Rig implements AsyncDisposable {
 
   async start(
     routes: (rig: Rig) => readonly Route[],
-    { auditDir = this.dir, ...options }: { readonly auditDir?: string; readonly upstreamProxy?: UpstreamProxy } = {},
+    { auditDir = this.dir, ...options }: { readonly auditDir?: string } & Pick<EgressOptions, 'upstreamProxy' | 'onRefusedSecret'> = {},
   ): Promise<this> {
     this.auditFile = path.join(auditDir, `audit-${randomUUID()}.jsonl`);
     this.egress = await createEgress({

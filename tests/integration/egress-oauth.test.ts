@@ -103,3 +103,22 @@ test('requests carry the real access token, renewed on the host; the bottle sees
   expect(result.text).toBe(`you are Bearer ${'*'.repeat('real-access-1-0123456789'.length)}`);
   expect(server.requests).toHaveLength(1);
 });
+
+test('a token that its server no longer takes is renewed for the next request', async () => {
+  const vault = new Vault(path.join(rig.dir, 'secrets'));
+  const login = { tokenEndpoint: server.url, clientId: 'cli', refreshToken: server.refreshToken, accessToken: 'real-access-0-0123456789' };
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  await vault.set('login', new Secret(formatOAuthSecret(parseOAuthInput(JSON.stringify({ ...login, expiresAt })))));
+  const credentials = new Credentials({ dir: path.join(rig.dir, 'secrets') });
+  rig.readSecret = (name) => credentials.value(name);
+  await rig.start((r) => [api(r)], { onRefusedSecret: (name, value) => credentials.refused(name, value) });
+  rig.handler = (request, response) => {
+    response.statusCode = request.headers.authorization === 'Bearer real-access-1-0123456789' ? 200 : 401;
+    response.end();
+  };
+  const call = async (): Promise<number> =>
+    (await rig.curl(`https://${NAME}:${rig.httpsPort}/`, '-H', `authorization: Bearer ${ACCESS_PHANTOM}`)).status;
+  expect(await call()).toBe(401);
+  await expect.poll(call, { timeout: 10_000 }).toBe(200);
+  expect(server.requests).toHaveLength(1);
+});

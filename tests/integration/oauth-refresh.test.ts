@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import tls from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { mintBottleCa } from '../../src/core/resolve/index.ts';
 import {
   Credentials,
   formatOAuthSecret,
@@ -15,7 +18,9 @@ import {
   Secret,
   Vault,
 } from '../../src/vault/index.ts';
+import { requestToken } from '../../src/vault/request-token.ts';
 import { OAuthServer } from '../support/oauth-server.ts';
+import { listen, serverCertificate } from './egress-harness.ts';
 
 const FIRST = 'real-refresh-0-0123456789';
 const NAME = 'login';
@@ -88,6 +93,89 @@ describe('an access token', () => {
   });
 });
 
+describe('an access token that its server refused', () => {
+  const revoked = 'real-access-0-0123456789';
+
+  test('is renewed at once although it has not ended, and only once in a while', async () => {
+    await store({ accessToken: revoked, expiresAt: inSeconds(3_000) });
+    const credentials = gateway();
+    await credentials.refused(NAME, revoked);
+    expect(await credentials.value(NAME)).toBe('real-access-1-0123456789');
+    await credentials.refused(NAME, 'real-access-1-0123456789');
+    expect(await credentials.value(NAME)).toBe('real-access-1-0123456789');
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('is left alone where another process has renewed it meanwhile, as is a secret that is no login', async () => {
+    await store({ accessToken: 'real-access-7-0123456789', expiresAt: inSeconds(3_000) });
+    await vault.set('key', new Secret('an-ordinary-key-0123456789'));
+    await gateway().refused(NAME, revoked);
+    await gateway().refused('key', 'an-ordinary-key-0123456789');
+    expect(server.requests).toEqual([]);
+  });
+});
+
+describe('a token endpoint behind the proxy of the host', () => {
+  const HOST = 'login.test.example';
+
+  test('is asked through it, with its login and its own certificate checked', async () => {
+    const ca = await mintBottleCa('upstream');
+    const endpoint = tls.createServer(await serverCertificate(ca, HOST), (socket) => server.accept(socket));
+    const port = await listen(endpoint);
+    const heads: string[] = [];
+    const proxy = net.createServer((client) => {
+      client.on('error', () => client.destroy());
+      client.once('data', (head: Buffer) => {
+        heads.push(head.toString('latin1'));
+        const upstream = net.connect(port, '127.0.0.1', () => {
+          client.write('HTTP/1.1 200 OK\r\n\r\n');
+          client.pipe(upstream).pipe(client);
+        });
+        upstream.on('error', () => client.destroy());
+      });
+    });
+    try {
+      const url = `http://127.0.0.1:${await listen(proxy)}`;
+      await vault.set('corp', new Secret('worker:a pass'));
+      await store({ tokenEndpoint: `https://${HOST}/oauth/token` });
+      const behind = { dir: secretsDir(), proxy: { url, secret: 'corp', noProxy: [], remoteNames: false } };
+      await expect(new Credentials(behind).value(NAME)).rejects.toThrow(/gave no answer/);
+      const caFile = path.join(dir, 'ca.pem');
+      writeFileSync(caFile, ca.certificatePem);
+      expect(await new Credentials({ ...behind, caFiles: [caFile] }).value(NAME)).toBe('real-access-1-0123456789');
+      expect(heads.at(-1)).toMatch(new RegExp(`^CONNECT ${HOST}:443 HTTP/1.1`));
+      expect(heads.at(-1)).toContain(Buffer.from('worker:a pass').toString('base64'));
+      await store({ tokenEndpoint: server.url, refreshToken: server.refreshToken });
+      expect(await new Credentials(behind).value(NAME)).toBe('real-access-2-0123456789');
+      expect(heads).toHaveLength(2);
+    } finally {
+      endpoint.close();
+      proxy.close();
+    }
+  });
+});
+
+describe('the deadline of a token request', () => {
+  const login = (): OAuthSecret => parseOAuthInput(JSON.stringify({ tokenEndpoint: server.url, clientId: 'cli', refreshToken: FIRST }));
+
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['says nothing', () => undefined],
+    ['never comes to an end', (response) => void response.write('{')],
+  ])('ends one whose server %s', async (_how, answer) => {
+    server.answer = answer;
+    await expect(requestToken(NAME, login(), { timeoutMs: 100 })).rejects.toThrow(/gave no answer \(.*\)/);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('ends one whose proxy says nothing', async () => {
+    const proxy = net.createServer();
+    const url = `http://127.0.0.1:${await listen(proxy)}`;
+    const far = { ...login(), tokenEndpoint: 'https://login.test.example/' };
+    await expect(requestToken(NAME, far, { timeoutMs: 100, proxy: { url, noProxy: [] } })).rejects.toThrow(/gave no answer/);
+    proxy.close();
+  });
+});
+
 describe('a token endpoint', () => {
   test.each<[string, (response: ServerResponse) => void, RegExp]>([
     ['breaks down', (response) => response.destroy(), /gave no answer/],
@@ -138,7 +226,11 @@ describe('kill -9', () => {
     for (const waitMs of [0, 5, 20, 60]) {
       const before = server.refreshToken;
       await store({ refreshToken: before });
-      const helper = spawn(process.execPath, ['src/vault/refresh-main.ts', secretsDir(), NAME], { stdio: 'ignore' });
+      const helper = spawn(
+        process.execPath,
+        ['src/vault/refresh-main.ts', JSON.stringify({ dir: secretsDir(), name: NAME, caFiles: [] })],
+        { stdio: 'ignore' },
+      );
       const asked = server.requests.length;
       await expect
         .poll(() => server.requests.length, { timeout: 15_000, interval: 2 })

@@ -1,5 +1,6 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 /** An OAuth server that gives each refresh token once, as the strict ones do. */
 export class OAuthServer implements AsyncDisposable {
@@ -32,6 +33,11 @@ export class OAuthServer implements AsyncDisposable {
   /** The refresh token that it would take next. */
   get refreshToken(): string {
     return this.#refreshToken;
+  }
+
+  /** Takes over a connection that another listener decrypted */
+  accept(socket: Duplex): void {
+    this.#server.emit('connection', socket);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -42,6 +42,8 @@ export interface EgressOptions {
   readonly ca: BottleCa;
   /** Gives the value of a secret, or rejects */
   readonly readSecret: (name: string) => Promise<string>;
+  /** The server answered 401 to a request with this value of a secret; may renew it */
+  readonly onRefusedSecret?: (name: string, value: string) => Promise<void>;
   readonly audit: AuditLog;
   /** PEM of CAs trusted for upstreams beside those of the host */
   readonly upstreamCaPem?: string;
@@ -145,6 +147,7 @@ class BottleEgress implements Egress {
       policy: () => this.#policy,
       audit: options.audit,
       readSecret: (name: string) => this.#secrets.read(name),
+      refuseSecret: (name: string, value: string) => this.#refuseSecret(options, name, value),
       matchers: this.#matchers,
       budgets: this.#budgets,
       dataLoss: this.#dataLoss,
@@ -169,6 +172,12 @@ class BottleEgress implements Egress {
 
   get questions(): Egress['questions'] {
     return this.#questions;
+  }
+
+  /** The next request reads it anew; one that cannot be renewed is told of when it has ended. */
+  async #refuseSecret({ onRefusedSecret }: EgressOptions, name: string, value: string): Promise<void> {
+    await onRefusedSecret?.(name, value).catch(() => undefined);
+    this.#secrets.clear();
   }
 
   resume(): void {

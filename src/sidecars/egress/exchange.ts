@@ -38,6 +38,8 @@ export interface ForwardPlan {
   readonly encodings?: readonly BodyEncoding[];
   /** Answers in the place of the server */
   readonly local?: Transport;
+  /** Called where the server answers that the credential does not let in */
+  readonly onUnauthorized?: () => void;
   /** Finds the values that must not come back; undefined where none was added */
   readonly scrub: PatternMatcher | undefined;
 }
@@ -49,6 +51,8 @@ export interface ExchangeContext {
   readonly policy: () => EgressPolicy;
   readonly audit: AuditLog;
   readonly readSecret: (name: string) => Promise<string>;
+  /** The server did not take this value of a secret */
+  readonly refuseSecret: (name: string, value: string) => Promise<void>;
   readonly matchers: MatcherCache;
   readonly budgets: Budgets;
   readonly dataLoss: DataLossGuard;

@@ -30,13 +30,14 @@ export interface InjectedRequest {
   readonly requestTarget: string;
   readonly headers: HeaderList;
   readonly scrub: PatternMatcher;
+  readonly onUnauthorized: () => void;
 }
 
 /** Fields that would make the answer something that cannot be searched for the credential. */
 const UNSCANNABLE = new Set(['accept-encoding', 'range', 'if-range']);
 
 export async function injectCredential(
-  context: Pick<ExchangeContext, 'readSecret' | 'matchers'>,
+  context: Pick<ExchangeContext, 'readSecret' | 'refuseSecret' | 'matchers'>,
   { head, host, bare, body }: InjectableRequest,
   injection: CredentialInjection,
 ): Promise<InjectedRequest | Denied> {
@@ -56,7 +57,12 @@ export async function injectCredential(
     secret,
   );
   if ('reason' in placed) return placed;
-  return { requestTarget: placed.target, headers: placed.headers, scrub: context.matchers.of(placed.values) };
+  return {
+    requestTarget: placed.target,
+    headers: placed.headers,
+    scrub: context.matchers.of(placed.values),
+    onUnauthorized: () => void context.refuseSecret(injection.secret, secret),
+  };
 }
 
 function tooLong(): Denied {

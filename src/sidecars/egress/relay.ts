@@ -80,6 +80,7 @@ export class ResponseRelay implements AnswerHandler {
   onResponseStart(flow: Flow, status: number, headers: IncomingHttpHeaders, statusMessage = ''): void {
     if (status < 200) return;
     this.#status = status;
+    if (status === 401) this.#options.plan.onUnauthorized?.();
     this.#guard(flow, () => this.#start(status, headers, statusMessage));
   }
 

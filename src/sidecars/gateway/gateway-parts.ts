@@ -19,7 +19,7 @@ const PUSH_MS = 30 * 60_000;
 /** Makes the parts of one gateway; fails where a credential that a route promises is missing. */
 export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promise<GatewayParts> {
   const extraCas = [plan.upstreamCa, plan.targets?.caFile].filter((file) => file !== undefined);
-  const vault = await openVault(plan.vaultDir, extraCas);
+  const vault = await openVault(plan, extraCas);
   const audit = openAuditLog(files.audit);
   const [certificatePem, keyPem, upstreamCas] = await Promise.all([
     readFile(plan.ca.certificate, 'utf8'),
@@ -37,6 +37,7 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     policy: plan.policy,
     ca,
     readSecret: vault.read,
+    onRefusedSecret: vault.refused,
     watched: await watchVault(plan.vaultDir),
     ...(await tripwireOf(plan)),
     audit,
@@ -81,15 +82,21 @@ function runApart({ main, argument }: NonNullable<GatewayPlan['onCanary']>): voi
 interface GatewayVault {
   /** The value to send */
   readonly read: (name: string) => Promise<string>;
+  /** The server answered that this value does not let in */
+  readonly refused: (name: string, value: string) => Promise<void>;
   /** Rejects where there is no such secret; asks no server */
   readonly check: (name: string) => Promise<unknown>;
 }
 
-async function openVault(dir: string, caFiles: readonly string[]): Promise<GatewayVault> {
+async function openVault({ vaultDir: dir, upstreamProxy }: GatewayPlan, caFiles: readonly string[]): Promise<GatewayVault> {
   const { Credentials, Vault } = await import('../../vault/index.ts');
-  const credentials = new Credentials({ dir, caFiles });
+  const credentials = new Credentials({ dir, caFiles, ...(upstreamProxy === undefined ? {} : { proxy: upstreamProxy }) });
   const vault = new Vault(dir);
-  return { read: (name) => credentials.value(name), check: (name) => vault.get(name) };
+  return {
+    read: (name) => credentials.value(name),
+    refused: (name, value) => credentials.refused(name, value),
+    check: (name) => vault.get(name),
+  };
 }
 
 /** The HTTP server of the git gate, loaded when the bottle first asks for it. */
