@@ -36,8 +36,8 @@ export interface BottleBackend {
   readonly name: string;
   readonly capabilities: BackendCapabilities;
   readonly images: ImageStore;
-  /** Begins in the background what the verbs below will need; what fails there fails again, and is told, when it is needed */
-  warm?(): void;
+  /** Resolves when bottles can be made here, or throws BACKEND_UNAVAILABLE with every reason; absent where they always can */
+  ready?(options?: CallOptions): Promise<void>;
   /** Is this backend usable here? Never throws for a missing runtime; every reason has a fix */
   probe(options?: CallOptions): Promise<ProbeReport>;
   /** Throws before any side effect on anything that this backend cannot do here; no option is ever ignored */

@@ -10,7 +10,15 @@ import { type BottlePhase, updateRecord } from './resolve/index.ts';
 import { RuntimeBottle } from './runtime-bottle.ts';
 
 /** Wall time that a verb may take before it counts as hung. */
-const DEADLINES_MS = { probe: 30_000, resolve: 30_000, launch: 180_000, open: 30_000, list: 30_000, remove: 90_000 } as const;
+const DEADLINES_MS = {
+  probe: 30_000,
+  ready: 30_000,
+  resolve: 30_000,
+  launch: 180_000,
+  open: 30_000,
+  list: 30_000,
+  remove: 90_000,
+} as const;
 
 type Verb = keyof typeof DEADLINES_MS;
 
@@ -39,8 +47,8 @@ export class RuntimeBackend implements BottleBackend {
     return this.#inner.images;
   }
 
-  warm(): void {
-    this.#inner.warm?.();
+  async ready(options: CallOptions = {}): Promise<void> {
+    await this.#bounded('ready', options, async (call) => await this.#inner.ready?.(call));
   }
 
   probe(options: CallOptions = {}): Promise<ProbeReport> {

@@ -87,11 +87,11 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   ]);
   const { spec, origins } = await specify(context, request, { project, config, workload });
   const backend = await context.backend(backendName);
-  backend.warm();
+  const usable = backend.ready(cancel(request));
   // what the bottle's certificate authority needs loads while the image is looked for; a failure shows when it is used
   loadCertificateBuilder().catch(() => undefined);
   const [image, gate] = await settleAll([
-    ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events }),
+    usable.then(() => ensureTaskImage(context, backend, { request, settings: config.settings, agents: workload.agents, events })),
     openGate(project),
   ]);
   const slug = await reserve(context, request, { project, workload, backend: backendName, image, origins });

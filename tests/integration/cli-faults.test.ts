@@ -349,6 +349,20 @@ describe('what is taken or missing', () => {
   });
 });
 
+describe('a backend that cannot be used here', () => {
+  it('is said before an image is looked for', async ({ skip }) => {
+    const backends = await terok.json<{ name: string; probe: { state: string } }[]>(['backend', 'list']);
+    if (backends.find(({ name }) => name === 'krun')?.probe.state === 'available') return skip('this machine can run krun');
+    const wanted = ['--backend', 'krun', '--image', 'localhost/terok-test/none:1'];
+    const error = await refusalOf(task(...wanted));
+    expect(error).toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringContaining('The backend `krun` cannot be used here'),
+    });
+    expect(await refusalOf(task(...wanted.with(1, 'podman')))).toMatchObject({ code: 'IMAGE_UNAVAILABLE' });
+  });
+});
+
 async function podman(): Promise<PodmanHost> {
   return await createPodmanHost({ env: { ...process.env, ...terok.env }, runtimeDir: terok.paths.runtime });
 }

@@ -53,11 +53,10 @@ export class OciBackend implements BottleBackend {
     return this.#kind.capabilities;
   }
 
-  warm(): void {
-    this.#kind.openHost({}).then(
-      (host) => host.libpod.usable(),
-      () => undefined,
-    );
+  async ready(options: CallOptions = {}): Promise<void> {
+    const host = await this.#kind.openHost(options);
+    // starts Podman's service, which the next verbs wait for
+    void host.libpod.usable();
   }
 
   async probe(options: CallOptions = {}): Promise<ProbeReport> {
