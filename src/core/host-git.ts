@@ -42,6 +42,9 @@ const SAFE_SETTINGS: GitSettings = {
   'advice.detachedHead': 'false',
 };
 
+/** Variable with the process that started a git, by which `hasLivingGit` finds it */
+export const GIT_OWNER = 'TEROK_GIT_OWNER';
+
 /** The whole environment of a git program of the host; `settings` are added to the safe ones and win over them. */
 export function hostGitEnvironment(settings: GitSettings = {}, source: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const pairs = Object.entries({ ...SAFE_SETTINGS, ...settings }).flatMap(([key, value]) =>
@@ -50,6 +53,7 @@ export function hostGitEnvironment(settings: GitSettings = {}, source: NodeJS.Pr
   return {
     PATH: absolutePath(source['PATH']),
     LC_ALL: 'C',
+    [GIT_OWNER]: String(process.pid),
     HOME: '/nonexistent',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_SYSTEM: '/dev/null',

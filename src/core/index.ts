@@ -40,6 +40,7 @@ export {
 } from './errors.ts';
 export { isGateHost, uncheckedGateHosts } from './forge-hosts.ts';
 export { DEFAULT_GATE_RULES, DEFAULT_RULE_ACTIONS, type GateRules, type RuleAction, type RuleName } from './gate-rules.ts';
+export { hasLivingGit } from './git-children.ts';
 export { BARE_REPOSITORY_CONFIG, type GitSettings, hostGitEnvironment, type ObjectFormat } from './host-git.ts';
 export {
   HOST_LOOPBACK_NAME,
@@ -56,7 +57,8 @@ export { ownFile } from './own-file.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
 export { patient } from './patience.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
-export { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+export { currentProcess, identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
+export { processIdentitySchema } from './process-identity-schema.ts';
 export { mergePorts, parsePublishedPort } from './published-port.ts';
 export { renderUntrusted } from './render-untrusted.ts';
 export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';

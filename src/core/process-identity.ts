@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { systemCodeOf } from './errors.ts';
+import { systemCodeOf, TerokError } from './errors.ts';
 
 /** A process that is never mistaken for another one which got the same pid later, not even after a reboot. */
 export interface ProcessIdentity {
@@ -26,4 +26,11 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
 export function isAlive(identity: ProcessIdentity): boolean {
   const now = identifyProcess(identity.pid);
   return now !== undefined && now.startTime === identity.startTime && now.bootId === identity.bootId;
+}
+
+/** The process that calls; throws RUNTIME_FAILED where `/proc` does not show it. */
+export function currentProcess(): ProcessIdentity {
+  const self = identifyProcess(process.pid);
+  if (self === undefined) throw new TerokError('RUNTIME_FAILED', '`/proc` does not show this process; terok needs a mounted `/proc`.');
+  return self;
 }

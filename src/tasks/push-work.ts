@@ -3,12 +3,13 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { lfsPointersOf, openTaskRepository, resolveTask, underApproval } from '../projects/git/index.ts';
+import { lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, underApproval } from '../projects/git/index.ts';
 import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { openUpstream } from './open-upstream.ts';
+import { readUpstreamTip } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import { agreedReview } from './reviews.ts';
 import type { PushReport, PushWish, ReviewReport } from './reviews-api.ts';
@@ -23,16 +24,16 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   const repository = await openTaskRepository(gateOf(task), task.slug);
   await assertNoLfsPointers(repository, review.new);
   const upstream = await openUpstream(context, task.project);
-  const target = `${upstream.host} ${branch}`;
-  await underApproval({ gate: gateOf(task), review, agreed, target }, async () => {
-    const expected = (await upstream.branches(repository)).branches.get(branch);
+  const target = { kind: 'upstream', name: upstream.url, ref: `refs/heads/${branch}` } as const;
+  const readTip: ReadTip = async (asked) => await readUpstreamTip(upstream, repository, asked);
+  await underApproval({ gate: gateOf(task), review, agreed, target, readTip }, async (expected) => {
     if (expected === review.new) return;
     if (expected !== undefined && !(await upstream.isForward(repository, expected, review.new))) {
       throw new TerokError('REFUSED', `The branch \`${branch}\` of the upstream holds commits that the task does not.`, {
         hint: 'Push to another one with `--branch NAME`.',
       });
     }
-    await upstream.push(repository, { ref: `refs/heads/${branch}`, next: review.new, expected });
+    await upstream.push(repository, { ref: target.ref, next: review.new, expected });
   });
   const pullRequest = await requestPull(context, task, { review, branch, title: wish.title });
   return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...pullRequest };

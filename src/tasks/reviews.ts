@@ -10,12 +10,14 @@ import {
   type Review,
   rejectTask,
   reviewTask,
+  settleUses,
   taskDiff,
 } from '../projects/git/index.ts';
 import type { ApplyReport } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { taskPolicy } from './egress-policy.ts';
 import { stateProvenance } from './provenance.ts';
+import { readTipOf } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import type { ApplyWish, ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
 import { type TaskRecord, updateTask } from './task-record.ts';
@@ -75,6 +77,7 @@ export async function agreedReview(
 
 async function openReview(context: TaskContext, task: TaskRecord, { ref }: ReviewChoice): Promise<ReviewReport> {
   const gate = gateOf(task);
+  await settleUses(gate, task.slug, readTipOf(context, task));
   const policy = await policyOf(context, task);
   const review = await reviewTask({ gate, slug: task.slug, policy, ...(ref === undefined ? {} : { ref }) });
   const decisions = await listDecisions(gate, task.slug);

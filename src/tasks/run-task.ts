@@ -1,6 +1,15 @@
 /** One task from request to outcome. Every step leaves a record from which `recover` can go on after a `kill -9`. */
 import { constants } from 'node:os';
-import { type Bottle, type BottlePlan, bottleDirs, type ExitStatus, loadCertificateBuilder, settleAll, TerokError } from '../core/index.ts';
+import {
+  type Bottle,
+  type BottlePlan,
+  bottleDirs,
+  currentProcess,
+  type ExitStatus,
+  loadCertificateBuilder,
+  settleAll,
+  TerokError,
+} from '../core/index.ts';
 import { reserveName, reserveSlug, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
@@ -20,7 +29,7 @@ import { type ImportedSource, importProject, type OpenGate, openGate } from './r
 import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
 import { provideTaskKey } from './task-keys.ts';
-import { currentProcess, updateTask, writeTask } from './task-record.ts';
+import { updateTask, writeTask } from './task-record.ts';
 
 interface Job {
   readonly slug: string;

@@ -2,17 +2,15 @@ import path from 'node:path';
 import { z } from 'zod';
 import {
   bottleDirs,
-  identifyProcess,
+  currentProcess,
   isAlive,
-  type ProcessIdentity,
+  processIdentitySchema,
   readStateFile,
   TerokError,
   type TerokPaths,
   withLock,
   writeStateFile,
 } from '../core/index.ts';
-
-const processIdentity = z.strictObject({ pid: z.int(), startTime: z.string(), bootId: z.string() });
 
 const exitStatus = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('exited'), code: z.int() }),
@@ -47,7 +45,7 @@ const taskRecord = z.strictObject({
   status: exitStatus.optional(),
   notes: z.array(z.string()),
   /** The process that runs the task; absent once the task is finished */
-  runner: processIdentity.optional(),
+  runner: processIdentitySchema.optional(),
 });
 
 /** What a task is and how it ended: `<state>/bottles/<slug>/task.json`. The bottle's own lifecycle is in `record.json`. */
@@ -85,10 +83,4 @@ export async function claimTask(paths: TerokPaths, slug: string): Promise<boolea
     task.runner !== undefined && isAlive(task.runner) ? task : { ...task, runner: self },
   );
   return record.runner?.pid === self.pid && record.runner.startTime === self.startTime;
-}
-
-export function currentProcess(): ProcessIdentity {
-  const self = identifyProcess(process.pid);
-  if (self === undefined) throw new TerokError('RUNTIME_FAILED', '`/proc` does not show this process; terok needs a mounted `/proc`.');
-  return self;
 }

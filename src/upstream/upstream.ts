@@ -21,10 +21,13 @@ const MAX_REFS = 200_000;
 
 export class Upstream {
   readonly host: string;
+  /** Its address, without any credential */
+  readonly url: string;
   readonly #transport: Transport;
 
   private constructor(transport: Transport) {
     this.#transport = transport;
+    this.url = transport.url;
     this.host = parseUpstreamUrl(transport.url).host;
   }
 

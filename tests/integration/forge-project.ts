@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { resolvePaths, type TerokPaths } from '../../src/core/index.ts';
+import { writeRecord } from '../../src/core/resolve/index.ts';
 import { ensureGate, type ImportedRepository, importSource } from '../../src/projects/git/index.ts';
 import { identifyProject, type Project } from '../../src/projects/index.ts';
 import { createTerok, type Terok } from '../../src/tasks/index.ts';
@@ -54,6 +55,8 @@ export async function openForgeProject({ settings = '', api = false }: ForgeProj
   const imported = await importSource({ gate, source, slug: 'shop' });
   if (imported.kind !== 'git') throw new Error('no repository');
   const now = new Date().toISOString();
+  // A bottle without a record is one that was never started, which terok removes after a minute
+  await writeRecord(paths, { version: 1, slug: 'shop', project: project.id, backend: 'podman', createdAt: now, phase: 'planned' });
   await writeTask(paths, {
     version: 1,
     slug: 'shop',

@@ -10,6 +10,7 @@ import {
   type ApplyResult,
   applyTask,
   cloneCommands,
+  describeApply,
   ensureGate,
   type ImportedRepository,
   importSource,
@@ -53,7 +54,9 @@ export async function mustGit(directory: string, args: readonly string[], env: R
 
 /** Takes what the branch of the task holds at this moment. */
 export async function takeAll(inputs: Omit<ApplyInputs, 'tip'>): Promise<ApplyResult> {
-  return await applyTask({ ...inputs, tip: (await taskChanges(inputs.gate, inputs.slug)).tip });
+  const all = { ...inputs, tip: (await taskChanges(inputs.gate, inputs.slug)).tip };
+  await applyTask(all);
+  return await describeApply(all);
 }
 
 /** Rules for tests of what comes after the gate, with content that its scan would refuse. */

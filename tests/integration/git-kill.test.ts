@@ -1,51 +1,19 @@
 /** terok is killed at each call of git that a sync or a forward makes: by a `git` on its search path that ends its caller. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { storeOf } from '../../src/projects/git/gate.ts';
 import { type ForgeProject, openForgeProject } from './forge-project.ts';
 import { gitIn, mustGit } from './git-harness.ts';
+import { endOf, killingPath, MOST_CALLS } from './killing-git.ts';
 
 const FORWARDER = fileURLToPath(new URL('../../src/tasks/forward-main.ts', import.meta.url));
 const CLI = fileURLToPath(new URL('../../bin/terok.mjs', import.meta.url));
-/** More calls of git than either makes */
-const MOST_CALLS = 40;
 
 /** Its gate forwards nothing by itself. */
 const openBench = (): Promise<ForgeProject> => openForgeProject({ settings: 'git:\n  class: online\n' });
-
-/** A search path on which the call number `at` of git ends its caller with SIGKILL, before or after it did its work. */
-async function killingPath({ lab }: ForgeProject, at: number, when: 'before' | 'after'): Promise<string> {
-  const dir = path.join(lab.root, `bin-${at}-${when}`);
-  await mkdir(dir);
-  const git = (await mustGit(lab.root, ['--exec-path'])) + '/git';
-  const kill = `kill -9 "$PPID"`;
-  await writeFile(
-    path.join(dir, 'git'),
-    `#!/bin/sh
-mkdir '${dir}/calls' 2>/dev/null
-for n in $(seq ${MOST_CALLS * 10}); do mkdir "${dir}/calls/$n" 2>/dev/null && break; done
-[ "$n" = ${at} ] || exec '${git}' "$@"
-${when === 'before' ? kill : `'${git}' "$@"; ${kill}`}
-`,
-  );
-  await chmod(path.join(dir, 'git'), 0o755);
-  return `${dir}:${process.env.PATH ?? ''}`;
-}
-
-/** Signal that ended it, or exit code 0; anything else is an error. */
-async function endOf(child: ChildProcess, input = ''): Promise<'killed' | 'done'> {
-  let said = '';
-  child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  child.stdin?.on('error', () => undefined).end(input);
-  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once('close', (...end) => resolve(end)));
-  if (signal === 'SIGKILL') return 'killed';
-  if (code !== 0) throw new Error(`ended with ${signal ?? code}: ${said}`);
-  return 'done';
-}
 
 async function locksBelow(dir: string): Promise<string[]> {
   return (await readdir(dir, { recursive: true })).filter((name) => name.endsWith('.lock') || name.includes('tmp_objdir'));
@@ -66,7 +34,7 @@ describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of
       const old = await mustGit(bench.source, ['rev-parse', 'HEAD']);
       const next = await bench.lab.commit(bench.source, { 'a.txt': `${at}\n` }, `Change ${at}`);
       await mustGit(bench.source, ['push', '--quiet', upstream, 'HEAD:main', `HEAD:new-${at}`]);
-      outcome = await endOf(syncWith(bench, await killingPath(bench, at, when)));
+      outcome = await endOf(syncWith(bench, await killingPath(bench.lab.root, at, when)));
       const left = await mustGit(storeOf(bench.gate), [
         'for-each-ref',
         '--format=%(objectname)',
@@ -94,7 +62,7 @@ describe.each(['before', 'after'] as const)('killed with SIGKILL %s each call of
       const next = await bench.lab.commit(clone, { 'src/a.ts': `export const a = ${at};\n` }, `Change ${at}`);
       await mustGit(clone, ['push', '--quiet', 'origin', 'HEAD']);
       const forwarder = spawn(process.execPath, [FORWARDER, JSON.stringify({ paths: bench.paths, slug: 'shop' })], {
-        env: { ...bench.env, PATH: await killingPath(bench, at, when) },
+        env: { ...bench.env, PATH: await killingPath(bench.lab.root, at, when) },
       });
       outcome = await endOf(forwarder, `${old || '0'.repeat(40)} ${next} refs/heads/terok/shop\n`);
       const left = (await gitIn(upstream, ['rev-parse', '--verify', '--quiet', 'terok/shop'])).stdout.trim();

@@ -99,7 +99,7 @@ describe('an approval', () => {
         tree: seen.tree,
         review: seen.digest,
         shown: { commits: 1, files: 1 },
-        use: { target: source },
+        use: { state: 'done', target: { kind: 'repository', name: source, ref: taskRef('shop') } },
       },
     ]);
   });

@@ -24,14 +24,16 @@ export type ApplyResult =
   | { readonly kind: 'directory'; readonly changes: TaskChanges };
 
 /** Idempotent. Throws REFUSED where the user's branch or files have changed in another way. */
-export async function applyTask({ gate, slug, source, tip, ref = taskRef(slug) }: ApplyInputs): Promise<ApplyResult> {
+export async function applyTask({ gate, slug, source, tip, ref = taskRef(slug) }: ApplyInputs): Promise<void> {
   const range = await taskRange(gate, slug, { ref, at: tip });
+  if (await isGitSource(source)) await fetchBranch({ ref, source, repository: range.repository, tip });
+  else await applyDirectory({ source, slug, range });
+}
+
+/** What `applyTask` brings. */
+export async function describeApply({ gate, slug, source, tip, ref = taskRef(slug) }: ApplyInputs): Promise<ApplyResult> {
   const changes = await taskChanges(gate, slug, { ref, at: tip });
-  if (!(await isGitSource(source))) {
-    await applyDirectory({ source, slug, range });
-    return { kind: 'directory', changes };
-  }
-  await fetchBranch({ ref, source, repository: range.repository, tip });
+  if (!(await isGitSource(source))) return { kind: 'directory', changes };
   const branch = ref.slice('refs/heads/'.length);
   return { kind: 'git', branch, mergeCommand: ['git', 'merge', branch], changes };
 }

@@ -1,16 +1,36 @@
 /*
- * Scope: decisions of a person about reviewed objects: kept, used once, with an end. Out of scope: who may decide: whoever runs
- * terok as this user. Fail-safe direction: an approval that does not fit in every field, has ended or was used is none.
+ * Scope: decisions of a person about reviewed objects: made, kept, and fitting one review until they end. Out of scope: their use
+ * (`approval-use.ts`); who may decide: whoever runs terok as this user. Fail-safe direction: an approval that does not fit in every
+ * field, has ended or was used, also halfway, is none.
  */
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { parseSlug, readStateFile, TerokError, withLock, writeStateFile } from '../../core/index.ts';
+import { parseSlug, processIdentitySchema, readStateFile, TerokError, withLock, writeStateFile } from '../../core/index.ts';
 import type { Review } from './review-task.ts';
 
 const who = z.strictObject({ user: z.string(), uid: z.int(), host: z.string() });
 const hex = z.string().regex(/^[0-9a-f]+$/);
+
+const target = z.strictObject({
+  kind: z.enum(['repository', 'directory', 'upstream']),
+  /** Absolute path, or address of the upstream */
+  name: z.string(),
+  /** Full name of the branch there */
+  ref: z.string(),
+  /** The commit that the branch named before; absent where there was none */
+  before: hex.optional(),
+});
+
+const use = z.strictObject({
+  /** `begun` is written before anything happens there, `done` once it is known that it did */
+  state: z.enum(['begun', 'done']),
+  at: z.iso.datetime(),
+  target,
+  /** The process that is at it; absent where it gave up without knowing what became of it */
+  by: processIdentitySchema.optional(),
+});
 
 const approval = z.strictObject({
   kind: z.literal('approval'),
@@ -27,7 +47,7 @@ const approval = z.strictObject({
   expiresAt: z.iso.datetime(),
   /** What the person saw, in numbers */
   shown: z.strictObject({ commits: z.int(), files: z.int(), findings: z.int(), hidden: z.int() }),
-  use: z.strictObject({ at: z.iso.datetime(), target: z.string() }).optional(),
+  use: use.optional(),
 });
 
 const rejection = z.strictObject({
@@ -43,6 +63,9 @@ const rejection = z.strictObject({
 const decisions = z.strictObject({ version: z.literal(1), entries: z.array(z.discriminatedUnion('kind', [approval, rejection])) });
 
 export type Approval = z.infer<typeof approval>;
+export type ApprovalUse = z.infer<typeof use>;
+/** Where approved objects go, and what was there before */
+export type ApprovalTarget = z.infer<typeof target>;
 export type Rejection = z.infer<typeof rejection>;
 export type Decision = Approval | Rejection;
 
@@ -76,7 +99,7 @@ export async function approve(gate: string, review: Review, now: Date = new Date
       hidden: review.hidden.count,
     },
   };
-  await change(gate, review.slug, (entries) => [...entries.filter((entry) => !isOpen(entry, ref)), made]);
+  await changeDecisions(gate, review.slug, (entries) => [...entries.filter((entry) => !isOpen(entry, ref)), made]);
   return made;
 }
 
@@ -87,33 +110,15 @@ export async function reject(
   refused: { readonly ref: string; readonly new: string; readonly message: string },
 ): Promise<Rejection> {
   const made: Rejection = { kind: 'rejection', ...decidedBy(new Date()), ...refused };
-  await change(gate, slug, (entries) => [...entries.filter((entry) => !isOpen(entry, refused.ref)), made]);
+  await changeDecisions(gate, slug, (entries) => [...entries.filter((entry) => !isOpen(entry, refused.ref)), made]);
   return made;
 }
 
-/** Takes the open approval of exactly this review for one use. Of several callers at once one gets it; the others get REFUSED. */
-export async function useApproval(gate: string, review: Review, target: string, now: Date = new Date()): Promise<Approval> {
-  let used: Approval | undefined;
-  await change(gate, review.slug, (entries) =>
-    entries.map((entry) => {
-      if (used !== undefined || !isOpen(entry, review.ref) || !fits(entry, review, now)) return entry;
-      used = { ...entry, use: { at: now.toISOString(), target } };
-      return used;
-    }),
-  );
-  if (used !== undefined) return used;
-  throw notApproved(review, await listDecisions(gate, review.slug), now);
-}
-
-/** Gives an approval back whose use has failed before it had an effect. */
-export async function releaseApproval(gate: string, slug: string, id: string): Promise<void> {
-  await change(gate, slug, (entries) =>
-    entries.map((entry) => {
-      if (entry.kind !== 'approval' || entry.id !== id) return entry;
-      const { use: _use, ...open } = entry;
-      return open;
-    }),
-  );
+/** The open approval of exactly this review; throws REFUSED, with what is in the way, where there is none. */
+export function findApproval(entries: readonly Decision[], review: Review, now: Date): Approval {
+  const found = entries.find((entry): entry is Approval => isOpen(entry, review.ref) && fits(entry, review, now));
+  if (found !== undefined) return found;
+  throw notApproved(review, entries, now);
 }
 
 function isOpen(entry: Decision, ref: string): entry is Approval {
@@ -127,18 +132,21 @@ function fits(entry: Approval, review: Review, now: Date): boolean {
 }
 
 function notApproved(review: Review, entries: readonly Decision[], now: Date): TerokError {
-  const open = entries.filter((entry) => isOpen(entry, review.ref)).at(-1);
-  return new TerokError('REFUSED', `The work of \`${review.slug}\` is not approved: ${reasonOf(review, open, now)}.`, {
+  const last = entries.findLast((entry): entry is Approval => entry.kind === 'approval' && entry.ref === review.ref);
+  return new TerokError('REFUSED', `The work of \`${review.slug}\` is not approved: ${reasonOf(review, last, now)}.`, {
     context: { slug: review.slug, ref: review.ref, digest: review.digest },
     hint: `Look at it with \`terok review ${review.slug}\`, then \`terok approve ${review.slug}\`, or give \`--approve ${review.digest.slice(0, 16)}\`.`,
   });
 }
 
-function reasonOf(review: Review, open: Approval | undefined, now: Date): string {
-  if (open === undefined) return 'nobody approved it, or the approval was used';
-  if (Date.parse(open.expiresAt) <= now.getTime()) return `the approval ended at ${open.expiresAt}`;
-  if (open.new !== review.new) return `the branch moved from ${open.new.slice(0, 12)} to ${review.new.slice(0, 12)} since`;
-  if (open.policy !== review.policy) return 'the policy of the task, or the rules of the review, changed since';
+function reasonOf(review: Review, last: Approval | undefined, now: Date): string {
+  if (last === undefined) return 'nobody approved it';
+  if (last.use?.state === 'done') return `the last approval was used at ${last.use.at} for ${last.use.target.name}`;
+  if (last.use !== undefined)
+    return `the last approval was taken at ${last.use.at} for ${last.use.target.name}, and whether the work arrived there is not known yet`;
+  if (Date.parse(last.expiresAt) <= now.getTime()) return `the approval ended at ${last.expiresAt}`;
+  if (last.new !== review.new) return `the branch moved from ${last.new.slice(0, 12)} to ${review.new.slice(0, 12)} since`;
+  if (last.policy !== review.policy) return 'the policy of the task, or the rules of the review, changed since';
   return 'what is shown is not what was shown then';
 }
 
@@ -147,12 +155,27 @@ function decidedBy(now: Date): Pick<Approval, 'id' | 'by' | 'at'> {
   return { id: randomBytes(6).toString('hex'), by: { user: username, uid, host: hostname() }, at: now.toISOString() };
 }
 
-async function change(gate: string, slug: string, edit: (entries: readonly Decision[]) => readonly Decision[]): Promise<void> {
+/** Read-modify-write of the decisions about a task, under their lock. */
+export async function editDecisions<T>(
+  gate: string,
+  slug: string,
+  edit: (entries: readonly Decision[]) => { readonly entries: readonly Decision[]; readonly value: T },
+): Promise<T> {
   const file = fileOf(gate, slug);
-  await withLock(file, async () => {
-    const entries = edit(await listDecisions(gate, slug)).slice(-MAX_ENTRIES);
-    await writeStateFile(file, decisions.parse({ version: 1, entries }));
+  return await withLock(file, async () => {
+    const { entries, value } = edit(await listDecisions(gate, slug));
+    await writeStateFile(file, decisions.parse({ version: 1, entries: entries.slice(-MAX_ENTRIES) }));
+    return value;
   });
+}
+
+/** As `editDecisions`, for a change that gives nothing back. */
+export async function changeDecisions(
+  gate: string,
+  slug: string,
+  change: (entries: readonly Decision[]) => readonly Decision[],
+): Promise<void> {
+  await editDecisions(gate, slug, (entries) => ({ entries: change(entries), value: undefined }));
 }
 
 function fileOf(gate: string, slug: string): string {

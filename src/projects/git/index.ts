@@ -1,5 +1,6 @@
-export { type ApplyInputs, type ApplyResult, applyTask } from './apply-task.ts';
-export { type Approval, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
+export { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
+export { type ReadTip, settleUses } from './approval-use.ts';
+export { type Approval, type ApprovalTarget, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { changesOfCommits, lfsPointersOf, readBlob, resolveTask } from './commit-changes.ts';
 export {
@@ -30,6 +31,6 @@ export { hostOfUrl, remoteHosts } from './remote-hosts.ts';
 export { type Review, type ReviewRequest, type ReviewSubject, reviewTask } from './review-task.ts';
 export { readVerdict, type ScanVerdict } from './scan-verdicts.ts';
 export { type PendingChange, readSync, type SyncReport, type SyncState, syncUpstream, takePending } from './sync-upstream.ts';
-export { applyApproved, type TakeRequest, underApproval } from './take-task.ts';
+export { applyApproved, readLocalTip, type TakeRequest, underApproval } from './take-task.ts';
 export { type TaskChanges, type TaskCommit, type TaskFile, taskChanges, taskDiff } from './task-changes.ts';
 export { type UpstreamAge, upstreamAge } from './upstream-age.ts';

@@ -1,10 +1,14 @@
 /*
- * Scope: brings approved objects somewhere, once. Out of scope: how they get there (`apply-task.ts`, `push-task.ts`).
- * Fail-safe direction: what is taken is the commit of the review, by its id; the branch of the gate is not asked for it. An approval
- * is marked as used before anything happens, and given back only where nothing did.
+ * Scope: brings approved objects somewhere, once. Out of scope: how they get there (`apply-task.ts`, `push-work.ts`).
+ * Fail-safe direction: what is taken is the commit of the review, by its id; the branch of the gate is not asked for it. The use of an
+ * approval is written down before anything happens, and given back only where nothing did.
  */
-import { type ApplyResult, applyTask } from './apply-task.ts';
-import { type Approval, approve, releaseApproval, useApproval } from './approvals.ts';
+import { messageOf, TerokError } from '../../core/index.ts';
+import { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
+import { abandonUse, beginUse, finishUse, type ReadTip, settleUse, type UsedApproval } from './approval-use.ts';
+import { type ApprovalTarget, approve, findApproval, listDecisions } from './approvals.ts';
+import { APPLIED_REF, isGitSource, taskRepository } from './gate.ts';
+import { resolveRevision } from './git.ts';
 import { assertUnmoved, type Review } from './review-task.ts';
 
 export interface TakeRequest {
@@ -13,23 +17,53 @@ export interface TakeRequest {
   readonly review: Review;
   /** The person agrees with the review at this moment */
   readonly agreed: boolean;
-  /** Where it goes, for the record */
-  readonly target: string;
+  /** Where it goes */
+  readonly target: Omit<ApprovalTarget, 'before'>;
+  readonly readTip: ReadTip;
 }
 
-/** Runs `work` under an approval of the review; throws REFUSED where there is none. */
-export async function underApproval<T>(
-  { gate, review, agreed, target }: TakeRequest,
-  work: (approval: Approval) => Promise<T>,
-): Promise<T> {
+/**
+ * Runs `work` under an approval of the review; throws REFUSED where there is none. `work` is given what the branch of the target named.
+ * Where it fails although the commit is there now, that is success: the answer was lost, not the commit.
+ */
+export async function underApproval(
+  { gate, review, agreed, target, readTip }: TakeRequest,
+  work: (before: string | undefined) => Promise<void>,
+): Promise<UsedApproval> {
   if (agreed) await approve(gate, review);
-  const approval = await useApproval(gate, review, target);
+  findApproval(await listDecisions(gate, review.slug), review, new Date());
+  const before = await readTip(target);
+  const approval = await beginUse(gate, review, { ...target, ...(before === undefined ? {} : { before }) });
   try {
     await assertUnmoved(gate, review);
-    return await work(approval);
+    await work(before);
   } catch (error) {
-    await releaseApproval(gate, review.slug, approval.id);
-    throw error;
+    const isThere = await hasArrived({ gate, slug: review.slug, approval, readTip }, error);
+    if (!isThere || before === review.new) throw error;
+    return approval;
+  }
+  await finishUse(gate, review.slug, approval);
+  return approval;
+}
+
+interface Use {
+  readonly gate: string;
+  readonly slug: string;
+  readonly approval: UsedApproval;
+  readonly readTip: ReadTip;
+}
+
+/** Settles a use whose work failed with `failure`. */
+async function hasArrived({ gate, slug, approval, readTip }: Use, failure: unknown): Promise<boolean> {
+  try {
+    return (await settleUse(gate, slug, approval, readTip)) === 'arrived';
+  } catch (cause) {
+    await abandonUse(gate, slug, approval);
+    throw new TerokError('GIT_FAILED', `${messageOf(failure)} Whether the work arrived is not known: ${messageOf(cause)}`, {
+      context: { slug, target: approval.use.target.name },
+      hint: 'The approval is kept back until it is known; the next `terok review`, `apply` or `push` asks again.',
+      cause: failure,
+    });
   }
 }
 
@@ -39,13 +73,27 @@ export async function underApproval<T>(
  * @param bringObjects takes what its files stand for, before a branch names them
  */
 export async function applyApproved(
-  request: Omit<TakeRequest, 'target'>,
+  { gate, review, agreed }: Pick<TakeRequest, 'gate' | 'review' | 'agreed'>,
   source: string,
   bringObjects: () => Promise<void> = async () => undefined,
-): Promise<{ readonly result: ApplyResult; readonly approval: Approval }> {
-  const { gate, review } = request;
-  return await underApproval({ ...request, target: source }, async (approval) => {
+): Promise<{ readonly result: ApplyResult; readonly approval: UsedApproval }> {
+  const { slug, ref } = review;
+  const inputs: ApplyInputs = { gate, slug, source, ref, tip: review.new };
+  const result = await describeApply(inputs);
+  const kind = (await isGitSource(source)) ? 'repository' : 'directory';
+  const readTip: ReadTip = async (target) => await readLocalTip(gate, slug, target);
+  const approval = await underApproval({ gate, review, agreed, target: { kind, name: source, ref }, readTip }, async () => {
     await bringObjects();
-    return { result: await applyTask({ gate, slug: review.slug, source, ref: review.ref, tip: review.new }), approval };
+    await applyTask(inputs);
   });
+  return { result, approval };
+}
+
+/** What the branch of the user names, or what a directory got last. */
+export async function readLocalTip(
+  gate: string,
+  slug: string,
+  { kind, name, ref }: Omit<ApprovalTarget, 'before'>,
+): Promise<string | undefined> {
+  return kind === 'directory' ? await resolveRevision(taskRepository(gate, slug), APPLIED_REF) : await resolveRevision(name, ref);
 }
