@@ -65,6 +65,7 @@ export const REVIEW_COMMANDS = {
       ref,
       approve: approveOption,
       branch: { kind: 'value', placeholder: 'NAME', description: 'Branch of the upstream, that of the task by default' },
+      provenance: { kind: 'flag', description: 'Push a signed statement about each commit, as notes of the upstream' },
       title: { kind: 'value', placeholder: 'TEXT', description: 'Title of the pull request, the subject of the first commit by default' },
       json,
     },

@@ -1,18 +1,22 @@
 /** The task layer's side of provenance: what is stated about a commit that was taken, and the check of it. */
-import { TerokError } from '../core/index.ts';
+import { gitText, TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
 import {
   type Approval,
   commitsWithTrees,
   ensureSigningKey,
+  openTaskRepository,
+  PROVENANCE_NOTES,
   type Statement,
   verifyProvenance,
   writeProvenance,
 } from '../projects/git/index.ts';
 import { identifyProject } from '../projects/index.ts';
+import type { Upstream } from '../upstream/index.ts';
 import type { TaskContext } from './context.ts';
 import { readDecisions } from './egress-log.ts';
 import { auditFile } from './egress-scope.ts';
+import { gateOf } from './repository.ts';
 import type { TaskRecord } from './task-record.ts';
 
 /** Hosts that a statement names */
@@ -20,10 +24,27 @@ const MAX_HOSTS = 50;
 /** Decisions that a statement counts, the newest ones */
 const MAX_DECISIONS = 100_000;
 
+/** Where statements that are on their way to an upstream wait in the repository of a task, which the bottle does not see. */
+const OUTGOING_NOTES = 'refs/terok/provenance';
+
 /** Signs where the applied commits come from, as notes in the user's repository. */
 export async function stateProvenance(context: TaskContext, task: TaskRecord, approval: Approval): Promise<void> {
   if (!task.project.isGit) throw new TerokError('USAGE', 'A directory without git carries no statements.');
   const { source } = task.project;
+  await writeProvenance(source, await statementsOf(context, task, approval, source), await ensureSigningKey(context.paths.data));
+}
+
+/** Signs where the pushed commits come from, and adds that to the notes of the upstream. */
+export async function pushProvenance(context: TaskContext, task: TaskRecord, approval: Approval, upstream: Upstream): Promise<void> {
+  const repository = await openTaskRepository(gateOf(task), task.slug);
+  const expected = await upstream.fetchRef(repository, PROVENANCE_NOTES, OUTGOING_NOTES);
+  const statements = await statementsOf(context, task, approval, repository);
+  await writeProvenance(repository, statements, await ensureSigningKey(context.paths.data), OUTGOING_NOTES);
+  const next = await gitText(repository, ['rev-parse', '--verify', OUTGOING_NOTES]);
+  await upstream.push(repository, { ref: PROVENANCE_NOTES, next, expected });
+}
+
+async function statementsOf(context: TaskContext, task: TaskRecord, approval: Approval, repository: string): Promise<readonly Statement[]> {
   const common = {
     version: 1,
     task: task.slug,
@@ -37,8 +58,7 @@ export async function stateProvenance(context: TaskContext, task: TaskRecord, ap
     approver: approval.by,
     approvedAt: approval.at,
   } as const;
-  const statements = (await commitsWithTrees(source, approval)).map((commit) => ({ ...common, ...commit }));
-  await writeProvenance(source, statements, await ensureSigningKey(context.paths.data));
+  return (await commitsWithTrees(repository, approval)).map((commit) => ({ ...common, ...commit }));
 }
 
 async function summariseEgress(context: TaskContext, slug: string): Promise<Statement['egress']> {

@@ -3,12 +3,13 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, underApproval } from '../projects/git/index.ts';
-import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
+import { type Approval, lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, underApproval } from '../projects/git/index.ts';
+import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream, type Upstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { openUpstream } from './open-upstream.ts';
+import { pushProvenance } from './provenance.ts';
 import { readUpstreamTip } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import { agreedReview } from './reviews.ts';
@@ -26,7 +27,7 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   const upstream = await openUpstream(context, task.project);
   const target = { kind: 'upstream', name: upstream.url, ref: `refs/heads/${branch}` } as const;
   const readTip: ReadTip = async (asked) => await readUpstreamTip(upstream, repository, asked);
-  await underApproval({ gate: gateOf(task), review, agreed, target, readTip }, async (expected) => {
+  const approval = await underApproval({ gate: gateOf(task), review, agreed, target, readTip }, async (expected) => {
     if (expected === review.new) return;
     if (expected !== undefined && !(await upstream.isForward(repository, expected, review.new))) {
       throw new TerokError('REFUSED', `The branch \`${branch}\` of the upstream holds commits that the task does not.`, {
@@ -35,8 +36,9 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
     }
     await upstream.push(repository, { ref: target.ref, next: review.new, expected });
   });
+  const statements = wish.provenance === true ? await tryPushProvenance(context, task, approval, upstream) : {};
   const pullRequest = await requestPull(context, task, { review, branch, title: wish.title });
-  return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...pullRequest };
+  return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...statements, ...pullRequest };
 }
 
 /** Files whose contents stay behind are worth nothing to whoever gets them. */
@@ -45,6 +47,22 @@ async function assertNoLfsPointers(repository: string, tip: string): Promise<voi
   throw new TerokError('REFUSED', 'The work brings files of Git LFS, whose objects a push of terok does not take along.', {
     hint: 'Take it with `terok apply`, which brings the objects as well, and push from your repository with `git lfs` installed.',
   });
+}
+
+/** What goes wrong with statements does not take the push back. */
+async function tryPushProvenance(
+  context: TaskContext,
+  task: TaskRecord,
+  approval: Approval,
+  upstream: Upstream,
+): Promise<Pick<PushReport, 'provenanceProblem'>> {
+  try {
+    await pushProvenance(context, task, approval, upstream);
+    return {};
+  } catch (error) {
+    if (!isTerokError(error)) throw error;
+    return { provenanceProblem: error.message };
+  }
 }
 
 interface Pushed {

@@ -17,7 +17,7 @@ export interface ReviewReport extends Review {
 export interface ApplyWish extends ReviewChoice {
   /** Digest of the review that the person agrees with now */
   readonly approve?: string;
-  /** Leaves a signed statement about the commit as a note in the user's repository */
+  /** Leaves a signed statement about each commit as a note in the user's repository */
   readonly provenance?: boolean;
 }
 
@@ -26,6 +26,8 @@ export interface PushWish extends ReviewChoice {
   readonly approve?: string;
   /** Branch of the upstream; that of the task by default */
   readonly branch?: string;
+  /** Pushes a signed statement about each commit, as notes of the upstream */
+  readonly provenance?: boolean;
   /** Of the pull request; the subject of the first commit by default */
   readonly title?: string;
 }
@@ -37,6 +39,8 @@ export interface PushReport {
   readonly commit: string;
   /** Where the project names its forge */
   readonly pullRequest?: PullRequest;
+  /** Why the statements were not pushed; the push itself is done */
+  readonly provenanceProblem?: string;
   /** Why there is no pull request, although the project names its forge; the push itself is done */
   readonly problem?: string;
 }

@@ -18,6 +18,8 @@ export interface UpstreamPush {
 
 const LIST_MS = 60_000;
 const MAX_REFS = 200_000;
+const QUIET = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-maintenance', '--refmap='];
+const CHECKED = { 'transfer.fsckObjects': 'true', 'fetch.fsckObjects': 'true', 'fetch.unpackLimit': '1' };
 
 export class Upstream {
   readonly host: string;
@@ -51,11 +53,19 @@ export class Upstream {
   /** Brings refs of the upstream below `prefix` of a bare repository; nothing else of it changes. */
   async fetch(directory: string, branches: readonly string[], prefix: string): Promise<void> {
     const refspecs = branches.map((name) => `+refs/heads/${name}:${prefix}${name}\n`);
-    const quiet = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-recurse-submodules', '--no-auto-maintenance', '--refmap='];
-    await this.#git(directory, ['fetch', ...quiet, '--stdin', '--', this.#transport.url], undefined, {
+    await this.#git(directory, ['fetch', ...QUIET, '--stdin', '--', this.#transport.url], undefined, {
       input: refspecs.join(''),
-      settings: { 'transfer.fsckObjects': 'true', 'fetch.fsckObjects': 'true', 'fetch.unpackLimit': '1' },
+      settings: CHECKED,
     });
+  }
+
+  /** Brings one ref of the upstream to a ref of a bare repository, also where that named something else, and gives what it names. */
+  async fetchRef(directory: string, ref: string, to: string): Promise<string | undefined> {
+    const found = await this.#git(directory, ['ls-remote', '--', this.#transport.url, ref], LIST_MS);
+    const [, id] = /^([0-9a-f]{40,64})\t/.exec(found) ?? [];
+    if (id === undefined) await git(directory, ['update-ref', '-d', to]);
+    else await this.#git(directory, ['fetch', ...QUIET, '--', this.#transport.url, `+${ref}:${to}`], undefined, { settings: CHECKED });
+    return id;
   }
 
   /** Throws GIT_FAILED where the ref is not what was expected, or the upstream does not take the push. */

@@ -6,6 +6,8 @@ import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } f
 import { openForgeProject } from './forge-project.ts';
 import { GitLab, mustGit } from './git-harness.ts';
 
+const NOTES = 'refs/notes/terok-provenance';
+
 async function statementOf(source: string): Promise<Statement> {
   const [commit = '', tree = ''] = (await mustGit(source, ['rev-parse', 'HEAD', 'HEAD^{tree}'])).split('\n');
   return {
@@ -32,9 +34,9 @@ test('a statement is checked with the key of the user alone, for its own commit 
   const statement = await statementOf(source);
   await writeProvenance(source, [statement], key);
   expect(await verifyProvenance(source, 'HEAD', await ensureSigningKey(lab.dataDir))).toEqual(statement);
-  const note = await mustGit(source, ['notes', '--ref=refs/notes/terok-provenance', 'show', 'HEAD']);
+  const note = await mustGit(source, ['notes', `--ref=${NOTES}`, 'show', 'HEAD']);
   const noteOn = async (text: string, commit = 'HEAD'): Promise<unknown> => {
-    await mustGit(source, ['notes', '--ref=refs/notes/terok-provenance', 'add', '-f', '-m', text, commit]);
+    await mustGit(source, ['notes', `--ref=${NOTES}`, 'add', '-f', '-m', text, commit]);
     return await verifyProvenance(source, commit, key).catch((error: unknown) => error);
   };
   expect(await noteOn(note.replace('"ada"', '"eve"'))).toMatchObject({ code: 'REFUSED', message: expect.stringContaining('signature') });
@@ -75,4 +77,28 @@ test('each commit that is taken carries a statement, and those about other commi
   }
   expect(await terok.verifyProvenance(source, imported.baseCommit)).toEqual(other);
   await mustGit(source, ['fsck', '--strict']);
+});
+
+test('statements are pushed beside the notes that the upstream has; where it takes none, the work is there all the same', async () => {
+  await using bench = await openForgeProject();
+  const { lab, terok, forge, source, imported, vaultDir } = bench;
+  const theirs = forge.directory('team/shop');
+  await mustGit(theirs, ['notes', `--ref=${NOTES}`, 'add', '-m', 'theirs', imported.baseCommit]);
+  const clone = await lab.clone(await lab.serve(imported, 'shop', [], { vaultDir }), 'shop');
+  const push = async (name: string): Promise<{ commit: string; provenanceProblem?: string }> => {
+    await lab.commit(clone, { [name]: `${name}\n` }, `Add ${name}`);
+    await mustGit(clone, ['push', '--quiet']);
+    return await terok.push('shop', { approve: (await terok.reviews.open('shop')).digest, provenance: true });
+  };
+  const first = await push('b.txt');
+  expect(first.provenanceProblem).toBeUndefined();
+  const second = await push('c.txt');
+  await mustGit(source, ['fetch', '--quiet', theirs, 'refs/heads/terok/shop:refs/heads/got', `${NOTES}:${NOTES}`]);
+  for (const { commit } of [first, second]) expect(await terok.verifyProvenance(source, commit)).toMatchObject({ commit, task: 'shop' });
+  expect(await mustGit(source, ['notes', `--ref=${NOTES}`, 'show', imported.baseCommit])).toBe('theirs');
+
+  await forge.setHook('team/shop', 'update', '#!/bin/sh\ncase "$1" in refs/notes/*) exit 1;; esac\n');
+  const third = await push('d.txt');
+  expect(third.provenanceProblem).toContain('127.0.0.1');
+  expect(await mustGit(theirs, ['rev-parse', 'refs/heads/terok/shop'])).toBe(third.commit);
 });

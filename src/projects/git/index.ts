@@ -25,7 +25,7 @@ export {
 } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';
 export { type ImportedRepository, type ImportRequest, type ImportResult, importSource } from './import-source.ts';
-export { commitsWithTrees, ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from './provenance.ts';
+export { commitsWithTrees, ensureSigningKey, PROVENANCE_NOTES, type Statement, verifyProvenance, writeProvenance } from './provenance.ts';
 export { clearMessage, type RejectRequest, rejectTask } from './reject-task.ts';
 export { hostOfUrl, remoteHosts } from './remote-hosts.ts';
 export { type Review, type ReviewRequest, type ReviewSubject, reviewTask } from './review-task.ts';
