@@ -173,3 +173,24 @@ describe('the canary of a bottle', () => {
     }
   });
 });
+
+test('a run whose secret is not added to requests of its route stops before anything starts, and says which and why', async () => {
+  const config = path.join(home.configDir, 'config.yml');
+  const before = readFileSync(config, 'utf8');
+  const conditions = 'paths: [/v1], query: [{ name: org, values: [acme] }], headers: [{ name: x-team, values: [blue] }]';
+  const inject = 'inject: { secret: weak, header: x-api-key, env: WEAK_KEY }';
+  writeFileSync(config, `${before}    - { name: keyed, hosts: [api.example.com], mode: inspect, ${conditions}, ${inject} }\n`);
+  const start = async (): Promise<CliResult> => await home.run(['run', path.join(home.root, 'mail'), '--quiet', '--', 'echo', 'started']);
+  try {
+    expect(await home.run(['secret', 'set', 'weak'], { input: 'short' })).toMatchObject({ status: 0 });
+    const refused = await start();
+    expect(refused).toMatchObject({ stdout: '' });
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toContain('The secret `weak` is not added to requests of the route `keyed`');
+    expect(refused.stderr).toContain('terok secret set weak');
+    expect(await home.run(['secret', 'set', 'weak'], { input: 'long-enough-0123456789' })).toMatchObject({ status: 0 });
+    expect(await start()).toMatchObject({ status: 0, stdout: 'started\n' });
+  } finally {
+    writeFileSync(config, before);
+  }
+});

@@ -50,6 +50,14 @@ describe('a start', () => {
   ])('proves that a secret reaches its server in %s, and leaves nothing behind', async (_where, inject, value) => {
     await prove(inject, value);
     await prove(inject, value, { methods: ['POST'], paths: ['/v1'], query: [{ name: 'a', values: ['b'] }] });
+    await prove(inject, value, {
+      paths: ['/v2/*/x'],
+      headers: [
+        { name: 'x-team', values: ['blue'] },
+        { name: 'x-no', absent: true },
+      ],
+    });
+    await prove(inject, value, { tenants: { style: 'gitlab-api', allow: ['acme/shop'] } });
     expect(await readdir(dir)).toEqual([]);
   });
 

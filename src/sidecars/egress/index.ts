@@ -8,5 +8,6 @@ export { createEgress, type Egress, type EgressOptions } from './egress.ts';
 export { EndedRoutes, endedRoutesFile } from './ended-routes.ts';
 export { RouteExpiry } from './expiry.ts';
 export { grantCommand, pathPrefix, type WantedAccess } from './fix-command.ts';
+export { type MatchingRequest, matchingRequest } from './matching-request.ts';
 export { REFUSAL_HEADER, type RefusalReason } from './refusal.ts';
 export { targetResolver } from './target-names.ts';

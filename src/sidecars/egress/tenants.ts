@@ -27,13 +27,23 @@ const LAYOUTS: Readonly<Record<NonNullable<TenantPin['style']>, readonly Layout[
 
 /** Judges a normalised path. */
 export function namesTenant(pin: TenantPin, path: string): boolean {
-  const layouts = pin.style === undefined ? (pin.after ?? []).map(layoutAfter) : LAYOUTS[pin.style];
-  return layouts.some((layout) => {
+  return layoutsOf(pin).some((layout) => {
     if (!path.startsWith(layout.after)) return false;
     const [first = '', ...rest] = path.slice(layout.after.length).split('/');
     const segments = [...(layout.escapedSlash === true ? first.split('%2F') : [first]), ...rest];
     return pin.allow.some((tenant) => (layout.ownerOnly !== true || !tenant.includes('/')) && covers(tenant.split('/'), segments));
   });
+}
+
+/** The shortest paths that name a tenant of the pin. */
+export function tenantPaths(pin: TenantPin): readonly string[] {
+  return layoutsOf(pin).flatMap(({ after, escapedSlash }) =>
+    pin.allow.map((tenant) => `${after}${escapedSlash === true ? tenant.replaceAll('/', '%2F') : tenant}`),
+  );
+}
+
+function layoutsOf({ style, after = [] }: TenantPin): readonly Layout[] {
+  return style === undefined ? after.map(layoutAfter) : LAYOUTS[style];
 }
 
 function layoutAfter(prefix: string): Layout {

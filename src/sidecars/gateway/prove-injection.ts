@@ -10,7 +10,7 @@ import path from 'node:path';
 import type { BottleCa, CredentialInjection, EgressPolicy, Route } from '../../core/index.ts';
 import { TerokError } from '../../core/index.ts';
 import { http } from '../../core/node-http.ts';
-import { type AuditLog, createEgress, type Egress } from '../egress/index.ts';
+import { type AuditLog, createEgress, type Egress, type MatchingRequest, matchingRequest } from '../egress/index.ts';
 import { listenUnix } from './control-server.ts';
 
 export interface ProofOptions {
@@ -85,7 +85,7 @@ async function askThrough(route: InjectingRoute, { ca, readSecret, dir }: ProofO
   try {
     const socketPath = path.join(socketDir, 's');
     await listenUnix(door, socketPath);
-    return { ...(await send(route, socketPath, egress.port)), seen };
+    return { ...(await send(route.inject, egress.request, { socketPath, port: egress.port })), seen };
   } finally {
     await egress.gateway.close();
     await Promise.all([closeServer(server), closeServer(door)]);
@@ -93,31 +93,34 @@ async function askThrough(route: InjectingRoute, { ca, readSecret, dir }: ProofO
   }
 }
 
-/** The route with another server; what it says about the query, tenants and budgets is about requests of the bottle. */
-async function openProbe(
-  { name, inject, methods }: InjectingRoute,
-  port: number,
-  { ca, readSecret }: Pick<ProofOptions, 'ca' | 'readSecret'>,
-): Promise<{ readonly gateway: Egress; readonly port: number }> {
-  const probe: Route = {
-    name,
-    hosts: [HOST],
-    ports: [port],
-    mode: 'inspect',
-    inject,
-    ...(methods === undefined ? {} : { methods }),
-    plainUpstream: true,
-    privateNetworks: ['127.0.0.1/32'],
-  };
-  const policy = { version: 1, routes: [probe] } as const;
-  return { gateway: await createEgress({ policy, ca, readSecret, audit: NO_AUDIT, resolveName: async () => ['127.0.0.1'] }), port };
+interface Probe {
+  readonly gateway: Egress;
+  readonly port: number;
+  readonly request: MatchingRequest;
 }
 
-function send({ inject, methods }: InjectingRoute, socketPath: string, port: number): Promise<Omit<Echo, 'seen'>> {
-  const query = 'queryParameter' in inject ? `?${inject.queryParameter}=${encodeURIComponent(inject.phantom)}` : '';
-  const headers = { host: `${HOST}:${port}`, ...phantomHeaders(inject) };
+/** The route with another server, and without what ends or is counted. Where no request meets its conditions, without those too. */
+async function openProbe(route: InjectingRoute, port: number, { ca, readSecret }: Pick<ProofOptions, 'ca' | 'readSecret'>): Promise<Probe> {
+  const { expiresAt: _, bootEnd: __, budget: ___, dataLoss: ____, ...lasting } = route;
+  const server = { hosts: [HOST], ports: [port], plainUpstream: true, privateNetworks: ['127.0.0.1/32'] };
+  const whole: Route = { ...lasting, ...server };
+  const bare: Route = { name: route.name, mode: 'inspect', inject: route.inject, ...server };
+  const request = matchingRequest(whole);
+  const policy = { version: 1, routes: [request === undefined ? bare : whole] } as const;
+  const gateway = await createEgress({ policy, ca, readSecret, audit: NO_AUDIT, resolveName: async () => ['127.0.0.1'] });
+  return { gateway, port, request: request ?? { method: 'GET', target: '/', headers: [] } };
+}
+
+function send(
+  inject: CredentialInjection,
+  { method, target, headers: wanted }: MatchingRequest,
+  { socketPath, port }: { readonly socketPath: string; readonly port: number },
+): Promise<Omit<Echo, 'seen'>> {
+  const query =
+    'queryParameter' in inject ? `${target.includes('?') ? '&' : '?'}${inject.queryParameter}=${encodeURIComponent(inject.phantom)}` : '';
+  const headers = { ...Object.fromEntries(wanted), host: `${HOST}:${port}`, ...phantomHeaders(inject) };
   return new Promise((resolve, reject) => {
-    const request = http.request({ socketPath, agent: false, method: methods?.[0] ?? 'GET', path: `/${query}`, headers });
+    const request = http.request({ socketPath, agent: false, method, path: `${target}${query}`, headers });
     request.setTimeout(PROBE_MS, () => request.destroy(new Error('the probe got no answer')));
     request.once('error', reject).once('response', (response: IncomingMessage) => {
       const chunks: Buffer[] = [];

@@ -16,7 +16,9 @@ export class ProvenInjections {
 
   /** Proves what was not proven yet; throws GATEWAY_FAILED. */
   async require(policy: EgressPolicy, options: ProofOptions): Promise<void> {
-    const injections = policy.routes.flatMap(({ inject, methods }) => (inject === undefined ? [] : [{ inject, methods }]));
+    const injections = policy.routes.flatMap(({ inject, methods, paths, query, headers, tenants }) =>
+      inject === undefined ? [] : [{ inject, methods, paths, query, headers, tenants }],
+    );
     if (injections.length === 0) return;
     const digest = hash('sha256', JSON.stringify(injections));
     if (existsSync(this.#file) && readFileSync(this.#file, 'utf8') === digest) return;
