@@ -46,14 +46,14 @@ export function useMachines(take: (machines: Machines) => void): void {
 }
 
 /** The backend with real sealed networks. */
-async function openMachines(): Promise<BackendUnderTest> {
+export async function openMachines(): Promise<BackendUnderTest> {
   const opened = await openPodmanFixture({ freshSlug: () => `krun-${randomBytes(5).toString('hex')}`, create: createKrunBackend });
   if ('unavailable' in opened) throw new Error(opened.unavailable);
   return opened;
 }
 
 /** Podman with its own choice of runtime: what a person would look at a bottle with. */
-function openPodman(): Promise<PodmanHost> {
+export function openPodman(): Promise<PodmanHost> {
   return createPodmanHost({ env: process.env, runtimeDir: paths.runtime });
 }
 
