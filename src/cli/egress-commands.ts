@@ -138,6 +138,7 @@ export const EGRESS_COMMANDS = {
   },
   'audit verify': {
     summary: 'Check that no line of a record of decisions was changed, added or removed',
+    details: ['A task has two: what its gateway let through, and what was decided about its work (approve, reject, apply, push, forward).'],
     arguments: { target: { kind: 'optional', completes: 'task', description: 'Task or `audit.jsonl`; every task where absent' } },
     options: { json },
   },

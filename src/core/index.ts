@@ -1,3 +1,5 @@
+export { type AuditEvent, openAuditLog } from './audit-log.ts';
+export { type AuditAnchor, type AuditVerdict, anchorOf, verifyAuditLog } from './audit-verify.ts';
 export type { BottleBackend, LaunchInputs, ProbeFinding, ProbeReport, RuntimeEntry } from './backend.ts';
 export type {
   Bottle,

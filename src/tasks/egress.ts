@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs';
-import { TerokError } from '../core/index.ts';
 import { takenSlugs } from '../core/resolve/index.ts';
-import { verifyAuditLog } from '../sidecars/egress/index.ts';
 import type { TaskContext } from './context.ts';
 import { answerQuestion, forgetAnswers, listQuestions, resumeEgress } from './data-loss.ts';
-import type { AuditReport, EgressApi, EgressTargetRef } from './egress-api.ts';
+import type { EgressApi, EgressTargetRef } from './egress-api.ts';
 import { grant, grantRoutes, refuse } from './egress-changes.ts';
 import { propose } from './egress-learn.ts';
 import { followDecisions, readDecisions } from './egress-log.ts';
 import { taskPolicy } from './egress-policy.ts';
 import { auditFile, type EgressScope, egressScope } from './egress-scope.ts';
 import { describePolicy, describeSets, describeVersions, testRequest } from './egress-views.ts';
+import { verifyFile, verifyTask } from './verify-audit.ts';
 
 /** Decisions that `learn` looks at; a task that was refused more often has told all that matters. */
 const LEARN_LIMIT = 20_000;
@@ -41,9 +39,9 @@ export function createEgressApi(context: TaskContext, slugOf: (text: string) => 
     forgetAnswers: async (text) => await forgetAnswers(context, await slugOf(text)),
     resume: async (text) => await resumeEgress(context, await slugOf(text)),
     verifyAudit: async (target) => {
-      if (target !== undefined && 'file' in target) return [verify(target.file, target.file)];
+      if (target !== undefined && 'file' in target) return [await verifyFile(target.file)];
       const slugs = target === undefined ? await takenSlugs(context.paths) : [await slugOf(target.task)];
-      return slugs.flatMap((slug) => (existsSync(auditFile(context, slug)) ? [verify(slug, auditFile(context, slug))] : []));
+      return (await Promise.all(slugs.map((slug) => verifyTask(context, slug)))).flat();
     },
   };
 }
@@ -56,12 +54,4 @@ async function* watchTask(
 ): ReturnType<typeof followDecisions> {
   const slug = await slugOf(text);
   yield* followDecisions(auditFile(context, slug), slug, signal);
-}
-
-function verify(of: string, file: string): AuditReport {
-  if (!existsSync(file)) throw new TerokError('NOT_FOUND', `There is no file \`${file}\`.`, { hint: 'Name a task, or an `audit.jsonl`.' });
-  const verdict = verifyAuditLog(file);
-  return verdict.intact
-    ? { of, file, intact: true, lines: verdict.lines }
-    : { of, file: verdict.file, intact: false, lines: verdict.lines, line: verdict.line, problem: verdict.problem };
 }

@@ -10,7 +10,7 @@ import { trustSurfaceOf } from '../review/index.ts';
 import { readUpstream, type Upstream } from '../upstream/index.ts';
 import type { TaskContext } from './context.ts';
 import { loadSettings } from './effective-settings.ts';
-import { recordForward } from './forward-record.ts';
+import { beginForward, recordForward } from './forward-record.ts';
 import { openUpstream } from './open-upstream.ts';
 import { readTask, type TaskRecord } from './task-record.ts';
 
@@ -56,6 +56,7 @@ async function forward(context: TaskContext, candidate: Candidate, globs: readon
   }
   try {
     const upstream = await openUpstream(context, candidate.task.project, candidate.task.slug);
+    await beginForward(candidate.gate, candidate.task.slug, { ref: candidate.ref, commit: candidate.next });
     const held = await pushTo(upstream, candidate);
     const outcome = held === undefined ? ('forwarded' as const) : ('waiting' as const);
     await recordForward(candidate.gate, candidate.task.slug, {

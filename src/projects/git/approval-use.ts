@@ -4,22 +4,17 @@
  * While it is not known, because the branch cannot be asked or the process is at it, it is no approval either.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { currentProcess, hasLivingGit, isAlive, isTerokError } from '../../core/index.ts';
-import {
-  type Approval,
-  type ApprovalTarget,
-  type ApprovalUse,
-  changeDecisions,
-  type Decision,
-  editDecisions,
-  findApproval,
-  listDecisions,
-} from './approvals.ts';
+import { type AuditEvent, currentProcess, hasLivingGit, isAlive, isTerokError } from '../../core/index.ts';
+import { findApproval } from './approvals.ts';
+import { type Approval, type ApprovalTarget, type ApprovalUse, type Decision, editDecisions, listDecisions } from './decisions.ts';
 import type { Review } from './review-task.ts';
 
 export interface UsedApproval extends Approval {
   readonly use: ApprovalUse;
 }
+
+/** What became of it: the commit is there, nothing changed, or something else is there */
+export type UseOutcome = 'arrived' | 'nothing' | 'other';
 
 /** What the branch of a target names now; undefined where there is none. Throws where it cannot be asked. */
 export type ReadTip = (target: ApprovalTarget) => Promise<string | undefined>;
@@ -30,36 +25,29 @@ export async function beginUse(gate: string, review: Review, target: ApprovalTar
   return await editDecisions(gate, review.slug, (entries) => {
     const found = findApproval(entries, review, now);
     const used = { ...found, use };
-    return { entries: entries.map((entry) => (entry === found ? used : entry)), value: used };
+    return { entries: entries.map((entry) => (entry === found ? used : entry)), value: used, event: eventOf(used, 'begun') };
   });
 }
 
 /** The work arrived. */
 export async function finishUse(gate: string, slug: string, used: UsedApproval): Promise<void> {
-  await changeUse(gate, slug, used, () => ({ ...used, use: { ...used.use, state: 'done' } }));
+  await changeUse(gate, slug, { used, outcome: 'arrived', edit: doneOf(used) });
 }
 
 /** Settles a use by what is there now: `arrived`, `nothing` where it is open again, `other` where another commit is there and it is spent. */
-export async function settleUse(
-  gate: string,
-  slug: string,
-  used: UsedApproval,
-  readTip: ReadTip,
-): Promise<'arrived' | 'nothing' | 'other'> {
+export async function settleUse(gate: string, slug: string, used: UsedApproval, readTip: ReadTip): Promise<UseOutcome> {
   const tip = await readTip(used.use.target);
-  if (tip === used.new || tip !== used.use.target.before) {
-    await finishUse(gate, slug, used);
-    return tip === used.new ? 'arrived' : 'other';
-  }
+  const outcome = tip === used.new ? 'arrived' : tip === used.use.target.before ? 'nothing' : 'other';
   const { use: _use, ...open } = used;
-  await changeUse(gate, slug, used, (later) => (later.some(({ ref }) => ref === used.ref) ? undefined : open));
-  return 'nothing';
+  const reopened = (later: readonly Decision[]): Approval | undefined => (later.some(({ ref }) => ref === used.ref) ? undefined : open);
+  await changeUse(gate, slug, { used, outcome, edit: outcome === 'nothing' ? reopened : doneOf(used) });
+  return outcome;
 }
 
 /** Leaves it to the next command to find out what became of a use. */
 export async function abandonUse(gate: string, slug: string, used: UsedApproval): Promise<void> {
   const { by: _by, ...use } = used.use;
-  await changeUse(gate, slug, used, () => ({ ...used, use }));
+  await changeUse(gate, slug, { used, outcome: 'unknown', edit: () => ({ ...used, use }) });
 }
 
 /** Settles what killed processes began; where the branch cannot be asked, the use stays as it is. */
@@ -82,17 +70,41 @@ async function isAtWork({ by }: ApprovalUse): Promise<boolean> {
   return by !== undefined && (isAlive(by) || (await hasLivingGit(by.pid)));
 }
 
-/** Changes nothing where somebody else settled it. `edit` is given the decisions after it; undefined from it ends the approval. */
-async function changeUse(
-  gate: string,
-  slug: string,
-  used: UsedApproval,
-  edit: (later: readonly Decision[]) => Approval | undefined,
-): Promise<void> {
-  await changeDecisions(gate, slug, (entries) =>
-    entries.flatMap((entry, index) => {
-      if (entry.kind !== 'approval' || entry.id !== used.id || !isDeepStrictEqual(entry.use, used.use)) return [entry];
-      return edit(entries.slice(index + 1)) ?? [];
-    }),
-  );
+function doneOf(used: UsedApproval): () => Approval {
+  return () => ({ ...used, use: { ...used.use, state: 'done' } });
+}
+
+interface UseChange {
+  readonly used: UsedApproval;
+  readonly outcome: UseOutcome | 'unknown';
+  /** Given the decisions after it; undefined from it ends the approval */
+  readonly edit: (later: readonly Decision[]) => Approval | undefined;
+}
+
+/** Changes nothing where somebody else settled it. */
+async function changeUse(gate: string, slug: string, { used, outcome, edit }: UseChange): Promise<void> {
+  await editDecisions(gate, slug, (entries) => {
+    const at = entries.findIndex((entry) => entry.kind === 'approval' && entry.id === used.id && isDeepStrictEqual(entry.use, used.use));
+    if (at === -1) return { entries, value: undefined };
+    const later = entries.slice(at + 1);
+    const changed = edit(later);
+    return {
+      entries: [...entries.slice(0, at), ...(changed === undefined ? [] : [changed]), ...later],
+      value: undefined,
+      event: eventOf(used, outcome),
+    };
+  });
+}
+
+function eventOf({ id, new: commit, use: { target } }: UsedApproval, outcome: UseChange['outcome'] | 'begun'): AuditEvent {
+  return {
+    kind: target.kind === 'upstream' ? 'push' : 'apply',
+    decision: outcome === 'nothing' ? 'deny' : 'allow',
+    outcome,
+    approval: id,
+    commit,
+    target: target.name,
+    ref: target.ref,
+    before: target.before,
+  };
 }

@@ -5,79 +5,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
-import path from 'node:path';
-import { z } from 'zod';
-import { parseSlug, processIdentitySchema, readStateFile, TerokError, withLock, writeStateFile } from '../../core/index.ts';
+import { TerokError } from '../../core/index.ts';
+import { type Approval, type Decision, editDecisions, type Rejection } from './decisions.ts';
 import type { Review } from './review-task.ts';
-
-const who = z.strictObject({ user: z.string(), uid: z.int(), host: z.string() });
-const hex = z.string().regex(/^[0-9a-f]+$/);
-
-const target = z.strictObject({
-  kind: z.enum(['repository', 'directory', 'upstream']),
-  /** Absolute path, or address of the upstream */
-  name: z.string(),
-  /** Full name of the branch there */
-  ref: z.string(),
-  /** The commit that the branch named before; absent where there was none */
-  before: hex.optional(),
-});
-
-const use = z.strictObject({
-  /** `begun` is written before anything happens there, `done` once it is known that it did */
-  state: z.enum(['begun', 'done']),
-  at: z.iso.datetime(),
-  target,
-  /** The process that is at it; absent where it gave up without knowing what became of it */
-  by: processIdentitySchema.optional(),
-});
-
-const approval = z.strictObject({
-  kind: z.literal('approval'),
-  id: hex,
-  ref: z.string(),
-  old: hex,
-  new: hex,
-  tree: hex,
-  policy: hex,
-  /** Digest of what was shown */
-  review: hex,
-  by: who,
-  at: z.iso.datetime(),
-  expiresAt: z.iso.datetime(),
-  /** What the person saw, in numbers */
-  shown: z.strictObject({ commits: z.int(), files: z.int(), findings: z.int(), hidden: z.int() }),
-  use: use.optional(),
-});
-
-const rejection = z.strictObject({
-  kind: z.literal('rejection'),
-  id: hex,
-  ref: z.string(),
-  new: hex,
-  by: who,
-  at: z.iso.datetime(),
-  message: z.string(),
-});
-
-const decisions = z.strictObject({ version: z.literal(1), entries: z.array(z.discriminatedUnion('kind', [approval, rejection])) });
-
-export type Approval = z.infer<typeof approval>;
-export type ApprovalUse = z.infer<typeof use>;
-/** Where approved objects go, and what was there before */
-export type ApprovalTarget = z.infer<typeof target>;
-export type Rejection = z.infer<typeof rejection>;
-export type Decision = Approval | Rejection;
 
 /** A day: long enough to sleep over it, short enough to remember what it was */
 const LIFETIME_MS = 24 * 60 * 60_000;
-/** More decisions than anyone makes about one task; the oldest go */
-const MAX_ENTRIES = 1_000;
-
-/** All decisions about a task, oldest first. */
-export async function listDecisions(gate: string, slug: string): Promise<readonly Decision[]> {
-  return (await readStateFile(fileOf(gate, slug), decisions))?.entries ?? [];
-}
 
 /** Records that a person has seen this review and agrees. An earlier approval of the task that was not used ends with it. */
 export async function approve(gate: string, review: Review, now: Date = new Date()): Promise<Approval> {
@@ -99,8 +32,11 @@ export async function approve(gate: string, review: Review, now: Date = new Date
       hidden: review.hidden.count,
     },
   };
-  await changeDecisions(gate, review.slug, (entries) => [...entries.filter((entry) => !isOpen(entry, ref)), made]);
-  return made;
+  return await editDecisions(gate, review.slug, (entries) => ({
+    entries: [...entries.filter((entry) => !isOpen(entry, ref)), made],
+    value: made,
+    event: { kind: 'approve', decision: 'allow', ...signed(made), old, tree, policy, review: digest },
+  }));
 }
 
 /** Records that a person does not want this; open approvals of the ref end. */
@@ -110,8 +46,16 @@ export async function reject(
   refused: { readonly ref: string; readonly new: string; readonly message: string },
 ): Promise<Rejection> {
   const made: Rejection = { kind: 'rejection', ...decidedBy(new Date()), ...refused };
-  await changeDecisions(gate, slug, (entries) => [...entries.filter((entry) => !isOpen(entry, refused.ref)), made]);
-  return made;
+  return await editDecisions(gate, slug, (entries) => ({
+    entries: [...entries.filter((entry) => !isOpen(entry, refused.ref)), made],
+    value: made,
+    event: { kind: 'reject', decision: 'deny', ...signed(made), message: made.message },
+  }));
+}
+
+/** What the log of decisions says of each. */
+function signed({ id, ref, new: commit, by }: Decision): Readonly<Record<'id' | 'ref' | 'commit' | 'user' | 'host', string>> {
+  return { id, ref, commit, user: by.user, host: by.host };
 }
 
 /** The open approval of exactly this review; throws REFUSED, with what is in the way, where there is none. */
@@ -153,31 +97,4 @@ function reasonOf(review: Review, last: Approval | undefined, now: Date): string
 function decidedBy(now: Date): Pick<Approval, 'id' | 'by' | 'at'> {
   const { username, uid } = userInfo();
   return { id: randomBytes(6).toString('hex'), by: { user: username, uid, host: hostname() }, at: now.toISOString() };
-}
-
-/** Read-modify-write of the decisions about a task, under their lock. */
-export async function editDecisions<T>(
-  gate: string,
-  slug: string,
-  edit: (entries: readonly Decision[]) => { readonly entries: readonly Decision[]; readonly value: T },
-): Promise<T> {
-  const file = fileOf(gate, slug);
-  return await withLock(file, async () => {
-    const { entries, value } = edit(await listDecisions(gate, slug));
-    await writeStateFile(file, decisions.parse({ version: 1, entries: entries.slice(-MAX_ENTRIES) }));
-    return value;
-  });
-}
-
-/** As `editDecisions`, for a change that gives nothing back. */
-export async function changeDecisions(
-  gate: string,
-  slug: string,
-  change: (entries: readonly Decision[]) => readonly Decision[],
-): Promise<void> {
-  await editDecisions(gate, slug, (entries) => ({ entries: change(entries), value: undefined }));
-}
-
-function fileOf(gate: string, slug: string): string {
-  return path.join(gate, 'decisions', `${parseSlug(slug)}.json`);
 }

@@ -1,8 +1,17 @@
 export { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
 export { type ReadTip, settleUses } from './approval-use.ts';
-export { type Approval, type ApprovalTarget, approve, type Decision, listDecisions, type Rejection } from './approvals.ts';
+export { approve } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { changesOfCommits, lfsPointersOf, readBlob, resolveTask } from './commit-changes.ts';
+export {
+  type Approval,
+  type Decision,
+  decisionLog,
+  listDecisions,
+  type Rejection,
+  recordDecision,
+  verifyDecisionLog,
+} from './decisions.ts';
 export {
   type DiscardResult,
   discardTask,

@@ -5,7 +5,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { digestOf, makePrivateDir, renderUntrusted, TerokError } from '../../core/index.ts';
-import { type Rejection, reject } from './approvals.ts';
+import { reject } from './approvals.ts';
+import type { Rejection } from './decisions.ts';
 import { taskRef, taskRepository } from './gate.ts';
 import { git } from './git.ts';
 import { taskRange } from './task-changes.ts';

@@ -6,7 +6,8 @@
 import { messageOf, TerokError } from '../../core/index.ts';
 import { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
 import { abandonUse, beginUse, finishUse, type ReadTip, settleUse, type UsedApproval } from './approval-use.ts';
-import { type ApprovalTarget, approve, findApproval, listDecisions } from './approvals.ts';
+import { approve, findApproval } from './approvals.ts';
+import { type ApprovalTarget, listDecisions } from './decisions.ts';
 import { APPLIED_REF, isGitSource, taskRepository } from './gate.ts';
 import { resolveRevision } from './git.ts';
 import { assertUnmoved, type Review } from './review-task.ts';

@@ -4,10 +4,10 @@
  * with a reason, at once; an error ends the connection.
  */
 import type { Socket } from 'node:net';
+import type { AuditLog } from '../../core/audit-log.ts';
 import type { BottleCa } from '../../core/certificate.ts';
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
-import type { AuditLog } from './audit-log.ts';
 import { Budgets } from './budgets.ts';
 import { Connections } from './connections.ts';
 import {

@@ -2,9 +2,10 @@
  * Scope: one HTTP request from its head to the decision, the credential and the hand-over to the upstream.
  * Out of scope: moving the bytes (`relay.ts`). Fail-safe direction: nothing is sent before the decision is in the audit log.
  */
+
+import type { AuditLog } from '../../core/audit-log.ts';
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { AuditLog } from './audit-log.ts';
 import type { Budgets, RouteMeter } from './budgets.ts';
 import { withoutCredentials } from './credentials.ts';
 import { type BodyEncoding, type DataLossGuard, type Watch, watchRequest } from './data-loss/index.ts';

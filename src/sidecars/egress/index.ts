@@ -1,5 +1,5 @@
-export { type AuditEvent, type AuditLog, type AuditLogOptions, openAuditLog } from './audit-log.ts';
-export { type AuditVerdict, verifyAuditLog } from './audit-verify.ts';
+export { type AuditEvent, type AuditLog, type AuditLogOptions, openAuditLog } from '../../core/audit-log.ts';
+export { type AuditVerdict, verifyAuditLog } from '../../core/audit-verify.ts';
 export type { AnswerHold, Question, TripwireMark, WatchedSource, WatchedValue } from './data-loss/index.ts';
 export { readTripwireMark } from './data-loss/index.ts';
 export { decide, decideConnection, type EgressTarget, isNameAllowed } from './decide.ts';

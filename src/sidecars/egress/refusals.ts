@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { AuditEvent, AuditLog } from '../../core/audit-log.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { AuditEvent, AuditLog } from './audit-log.ts';
 import type { Denied, EgressTarget } from './decide.ts';
 import { rawRefusal } from './refusal.ts';
 

@@ -109,7 +109,7 @@ describe('the audit log', () => {
   });
 
   test('is whole after kill -9 of a process that writes without pause', async () => {
-    const module = path.resolve('src/sidecars/egress/audit-log.ts');
+    const module = path.resolve('src/core/audit-log.ts');
     const script = `import(${JSON.stringify(module)}).then(({ openAuditLog }) => { const log = openAuditLog(${JSON.stringify(file)}); const go = () => { for (let i = 0; i < 50; i += 1) log.record({ kind: 'request', decision: 'allow', i }); setImmediate(go); }; go(); })`;
     for (let round = 0; round < 2; round += 1) {
       const child = execFile(process.execPath, ['-e', script]);

@@ -4,8 +4,9 @@
  * `secret-forms.ts` does not name: this stops accidents and lazy thefts, the routes stop the others.
  * Fail-safe direction: what cannot be looked at is not sent; a find that nobody decides about is refused.
  */
+
+import type { AuditEvent } from '../../../core/audit-log.ts';
 import type { DataLossAction, Route } from '../../../core/index.ts';
-import type { AuditEvent } from '../audit-log.ts';
 import { type Denied, deny, type EgressTarget } from '../decide.ts';
 import { StageRefusal } from '../stages.ts';
 import { type Detect, loadDetectors } from './detectors.ts';

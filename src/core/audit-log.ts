@@ -4,9 +4,9 @@
  * rejects, and the caller refuses.
  */
 import { hash } from 'node:crypto';
-import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
 import { AuditFile } from './audit-file.ts';
 import { GENESIS, parseEntry } from './audit-verify.ts';
+import { messageOf, systemCodeOf, TerokError } from './errors.ts';
 
 /** One decision. Further fields are strings and numbers, cut at `MAX_FIELD_LENGTH`; never a secret. */
 export interface AuditEvent {

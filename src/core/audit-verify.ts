@@ -8,10 +8,24 @@ export type AuditVerdict =
   | { readonly intact: true; readonly lines: number }
   | { readonly intact: false; readonly lines: number; readonly file: string; readonly line: number; readonly problem: string };
 
-/** Checks the chain over the file and the older ones beside it, oldest first. */
-export function verifyAuditLog(file: string): AuditVerdict {
+/** A line that a log must hold, kept elsewhere: without it a log whose last lines were cut off looks whole. */
+export interface AuditAnchor {
+  readonly sequence: number;
+  /** SHA-256 of the line */
+  readonly hash: string;
+}
+
+/** The last line of a log. */
+export function anchorOf(file: string): AuditAnchor {
+  const line = readFileSync(file, 'utf8').trimEnd().split('\n').at(-1) ?? '';
+  return { sequence: parseEntry(line)?.sequence ?? 0, hash: hash('sha256', line) };
+}
+
+/** Checks the chain over the file and the older ones beside it, oldest first, and that it holds the line of the anchor. */
+export function verifyAuditLog(file: string, anchor?: AuditAnchor): AuditVerdict {
   let previous: string | undefined;
   let lines = 0;
+  let isAnchored = anchor === undefined;
   for (const part of partsOf(file)) {
     let number = 0;
     const text = readFileSync(part, 'utf8');
@@ -29,10 +43,11 @@ export function verifyAuditLog(file: string): AuditVerdict {
         return { intact: false, lines, file: part, line: number, problem: 'is not the first line of a log' };
       previous = hash('sha256', line);
       lines += 1;
+      isAnchored ||= entry?.sequence === anchor?.sequence && previous === anchor?.hash;
     }
     if (!text.endsWith('\n') && text !== '') return { intact: false, lines, file: part, line: number + 1, problem: 'is torn' };
   }
-  return { intact: true, lines };
+  return isAnchored ? { intact: true, lines } : { intact: false, lines, file, line: lines + 1, problem: 'was there and is missing' };
 }
 
 function partsOf(file: string): readonly string[] {
