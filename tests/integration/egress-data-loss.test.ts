@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import http2 from 'node:http2';
 import path from 'node:path';
 import tls from 'node:tls';
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
@@ -152,6 +153,27 @@ describe('the value of a stored secret', () => {
       await once(client, 'close');
       expect(payloadOf(received)).not.toContain(SECRET.slice(0, 8));
     }
+  });
+
+  test.each([true, false])('follows a body as a trailer of HTTP/2 only where that is allowed (%s)', async (isAllowed) => {
+    let trailers: unknown;
+    rig.handler = (request, response) => {
+      trailers = request.trailers;
+      response.end('ok');
+    };
+    await start({ secrets: isAllowed ? 'log' : 'block' });
+    const door = await rig.door(NAME, rig.httpsPort);
+    const socket = tls.connect({ host: '127.0.0.1', port: door, servername: NAME, ca: rig.ca.certificatePem, ALPNProtocols: ['h2'] });
+    await once(socket, 'secureConnect');
+    const session = http2.connect(url(), { createConnection: () => socket });
+    const head = { ':method': 'POST', ':path': '/', ':authority': `${NAME}:${rig.httpsPort}` };
+    const stream = session.request(head, { waitForTrailers: true });
+    stream.once('wantTrailers', () => stream.sendTrailers({ 'x-sum': '1', 'x-note': SECRET }));
+    stream.resume().end('body');
+    await once(stream, 'close');
+    session.destroy();
+    expect(trailers).toEqual(isAllowed ? { 'x-sum': '1', 'x-note': SECRET } : { 'x-sum': '1' });
+    expect((await rig.audit()).filter(({ kind }) => kind === 'data-loss')).toMatchObject([{ decision: isAllowed ? 'allow' : 'deny' }]);
   });
 
   test('does not follow a body as a trailer, and the log says so', async () => {
