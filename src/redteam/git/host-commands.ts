@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { messageOf } from '../../core/index.ts';
 import type { RedBench, RedBottle } from '../bench/index.ts';
 
@@ -9,6 +10,9 @@ export interface HostCommand {
 }
 
 const WORK = 'cd /work/* && echo agent > made.txt && git add made.txt && git commit -qm Agent && git push -q origin HEAD';
+
+/** An upstream that nobody answers for: git and its helpers start all the same. */
+const NOBODY = 'http://127.0.0.1:1/team/shop.git';
 
 /** Runs a whole task on a repository and calls `after` when each command has ended. The bottle is the bench's to remove. */
 export async function runHostCommands(
@@ -38,9 +42,20 @@ export async function runHostCommands(
   await step('list', () => terok.list());
   await step('reject', () => terok.reviews.reject(slug, 'No'));
   await step('approve', async () => terok.reviews.approve(slug, (await terok.reviews.open(slug)).digest));
-  await step('apply', () => terok.apply(slug));
+  await step('apply', () => terok.apply(slug, { provenance: true }));
+  await step('provenance verify', () => terok.verifyProvenance(source, `terok/${slug}`));
+  await step('git sync', async () => {
+    await terok.git.setUpstream(source, { url: NOBODY });
+    await terok.git.sync(source);
+  });
+  await step('push', async () => terok.push(slug, { approve: (await terok.reviews.open(slug)).digest, provenance: true }));
+  const hostPath = path.join(bench.directory, `copied-${slug}`);
+  const bottlePath = `/work/${path.basename(source)}/made.txt`;
+  await step('cp out', () => terok.copy({ slug, direction: 'out', hostPath, bottlePath, signal: bench.signal }));
+  await step('cp in', () => made.copyIn(hostPath, '/tmp/copied'));
   await step('stop', () => terok.stop(slug));
   await step('rm', () => made.remove());
+  await step('discard', async () => terok.discard((await bench.bottle({ source })).slug));
 }
 
 /** Commits files in the clone of the bottle, path and content in turn, and pushes them; gives what git said. */
