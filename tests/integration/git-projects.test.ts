@@ -66,6 +66,19 @@ describe('importing a repository', () => {
     await expect(lab.import(source, 'shop')).rejects.toMatchObject({ code: 'REFUSED', hint: expect.stringContaining('Commit first') });
   });
 
+  test('refuses a branch without a commit beside branches with some, and takes it when it has one', async () => {
+    await using lab = await GitLab.create();
+    const source = await lab.userRepository();
+    await mustGit(source, ['switch', '--quiet', '--orphan', 'unborn']);
+    await expect(lab.import(source, 'shop')).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringContaining('The branch `unborn`'),
+      hint: expect.stringContaining('git switch BRANCH'),
+    });
+    const first = await lab.commit(source, { 'a.txt': 'a\n' }, 'Begin again');
+    expect(await lab.import(source, 'shop')).toMatchObject({ branch: 'unborn', baseCommit: first });
+  });
+
   test('works with SHA-256, a linked work tree, a detached HEAD and a shallow clone', async () => {
     await using lab = await GitLab.create();
     const source = await lab.userRepository();

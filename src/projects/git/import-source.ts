@@ -5,7 +5,7 @@
  */
 import { lstat, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ignoreCodes, isTaskBranch, type ObjectFormat, settleAll, TerokError } from '../../core/index.ts';
+import { ignoreCodes, isTaskBranch, type ObjectFormat, renderUntrusted, settleAll, TerokError } from '../../core/index.ts';
 import { ensureTaskRepository, gateFormat, knownBase, readSource, type SourceState, storeOf, taskRef } from './gate.ts';
 import { git, gitText, resolveRevision } from './git.ts';
 import { describeLosses, dirtyNote } from './import-notes.ts';
@@ -80,6 +80,16 @@ async function noCommit(source: string): Promise<TerokError> {
     (error: unknown) => error,
   );
   if (reason instanceof TerokError) return reason;
+  const branch = (await gitText(source, ['symbolic-ref', '--quiet', '--short', 'HEAD'], { accept: [1] })) || 'HEAD';
+  if ((await gitText(source, ['for-each-ref', '--count=1', 'refs/heads/'])) !== '')
+    return new TerokError(
+      'REFUSED',
+      `The branch \`${renderUntrusted(branch)}\` of \`${source}\` has no commit yet, so there is nothing to clone.`,
+      {
+        context: { source, branch },
+        hint: 'Commit on it first, or go to a branch with commits: `git switch BRANCH`.',
+      },
+    );
   return new TerokError('REFUSED', `The repository \`${source}\` has no commit, so there is nothing to clone.`, {
     context: { source },
     hint: 'Commit first (`git add -A && git commit`), or remove `.git` to work on it as a plain directory.',
