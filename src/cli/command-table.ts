@@ -63,6 +63,7 @@ export const COMMANDS = {
       memory: { kind: 'value', placeholder: 'SIZE', description: 'Memory, for example `512M` or `4G`' },
       cpus: { kind: 'value', placeholder: 'N', description: 'Processors, for example `2` or `0.5`' },
       pids: { kind: 'value', placeholder: 'N', description: 'Processes and threads' },
+      disk: { kind: 'value', placeholder: 'SIZE', description: 'Space of the files that the bottle adds to its image, for example `20G`' },
       publish: {
         kind: 'list',
         placeholder: '[HOSTPORT:]PORT',
@@ -71,7 +72,7 @@ export const COMMANDS = {
       allowUnenforced: {
         kind: 'list',
         placeholder: 'LIMIT',
-        choices: ['memory', 'cpus', 'pids', 'files'],
+        choices: ['memory', 'cpus', 'pids', 'files', 'disk'],
         description: 'Start even where this host cannot enforce that limit',
       },
       sudo: { kind: 'flag', description: 'Let the agent become root inside; weakens the bottle' },

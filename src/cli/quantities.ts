@@ -6,11 +6,11 @@ const MIB_PER_UNIT: Readonly<Record<string, number>> = { M: 1, G: 1024, T: 1024 
 const MS_PER_UNIT: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000 };
 
 /** `512M`, `4G`, `1.5GiB` → `MiB`; throws USAGE. */
-export function parseMemory(text: string): number {
+export function parseSize(text: string, option: string): number {
   const match = /^(\d+(?:\.\d+)?)([MGT])(?:i?B)?$/i.exec(text);
   const mib = match === null ? 0 : Math.floor(Number(match[1]) * (MIB_PER_UNIT[match[2]?.toUpperCase() ?? ''] ?? 0));
   if (mib >= 64) return mib;
-  throw new TerokError('USAGE', `\`--memory\` takes a size of at least 64M with its unit, such as \`512M\` or \`4G\`; got \`${text}\`.`);
+  throw new TerokError('USAGE', `\`${option}\` takes a size of at least 64M with its unit, such as \`512M\` or \`4G\`; got \`${text}\`.`);
 }
 
 /** `90s`, `30m`, `2h` → `ms`; throws USAGE. */

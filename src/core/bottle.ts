@@ -128,7 +128,7 @@ export interface PublishedPort {
   readonly port: number;
 }
 
-export type LimitName = 'memory' | 'cpus' | 'pids' | 'files';
+export type LimitName = 'memory' | 'cpus' | 'pids' | 'files' | 'disk';
 
 export interface ResourceLimits {
   readonly memoryMiB: number;
@@ -136,6 +136,8 @@ export interface ResourceLimits {
   readonly pids: number;
   /** Open file descriptors of one process */
   readonly files: number;
+  /** Space of the files that the bottle adds to its image, `MiB`; no limit where absent */
+  readonly diskMiB?: number;
 }
 
 /** What was asked for: complete, validated as data, nothing resolved against a machine yet. */

@@ -5,6 +5,7 @@ import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { resolvePaths } from '../../src/core/index.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { processesWith } from '../support/terok-cli.ts';
+import { makeTestNetwork } from './podman-fixture/network.ts';
 import { findTestImage, openTestHost, outputOf, withBottle } from './podman-fixture/test-bottle.ts';
 
 const found =
@@ -68,6 +69,20 @@ describeUnless('reason' in found ? found.reason : undefined, 'Podman as a servic
     expect(JSON.stringify(service)).toContain('"defaultErrnoRet"');
     expect(service).toEqual(program);
   });
+
+  it.each(['service', 'program'])(
+    'ask for the disk limit that was planned, so that a storage without quotas fails the launch: %s',
+    async (way) => {
+      await using host = await openTestHost({ image, env: { PATH: `${way === 'program' ? `${dir}:` : ''}${process.env['PATH']}` } });
+      const limits = { memoryMiB: 256, cpus: 0.5, pids: 150, files: 2048, diskMiB: 128 };
+      const plan = await host.plan({ limits, unenforcedLimits: ['disk'] });
+      await using network = await makeTestNetwork(plan);
+      const launch = host.launch({ ...plan, missingLimits: [] }, network);
+      if (plan.missingLimits.length > 0) return await expect(launch).rejects.toThrow(/storage.opt|quota|backingFS/i);
+      await using bottle = await launch;
+      await expect(outputOf(bottle, ['sh', '-c', 'head -c 200M /dev/zero >~/large'])).rejects.toThrow(/No space left/);
+    },
+  );
 
   it('is started again where it ended or is about to end', async () => {
     await using host = await openTestHost({ image });

@@ -77,7 +77,8 @@ class FakeBackend implements BottleBackend {
     if ((await this.images.inspect(spec.image)) === undefined) {
       throw new TerokError('IMAGE_UNAVAILABLE', `The fake backend has no image \`${spec.image}\`.`, { context: { image: spec.image } });
     }
-    const refused = LIMITS.filter((limit) => !spec.unenforcedLimits.includes(limit));
+    const missing = spec.limits.diskMiB === undefined ? LIMITS : [...LIMITS, 'disk' as const];
+    const refused = missing.filter((limit) => !spec.unenforcedLimits.includes(limit));
     if (refused.length > 0) {
       throw new TerokError('LIMIT_UNENFORCEABLE', `The fake backend enforces no limits; not allowed to be missing: ${refused.join(', ')}.`);
     }
@@ -86,7 +87,7 @@ class FakeBackend implements BottleBackend {
       spec,
       runtimeName: `terok-${slug}`,
       ...bottleDirs(this.#paths, slug),
-      missingLimits: LIMITS,
+      missingLimits: missing,
       namespaceLauncher: [],
     };
   }

@@ -11,7 +11,12 @@ export function resolveMachine(spec: BottleSpec, host: PodmanHost, paths: TerokP
   if (memoryMiB < SMALLEST_MEMORY_MIB)
     throw cannot(`a machine has at least ${SMALLEST_MEMORY_MIB} MiB of memory; got ${memoryMiB}`, 'memory', memoryMiB);
   if (cpus > MOST_PROCESSORS) throw cannot(`a machine has at most ${MOST_PROCESSORS} processors; got ${cpus}`, 'cpus', cpus);
-  return resolvePlan({ ...spec, unenforcedLimits: unenforceableLimits(host) }, host, paths, backend);
+  return resolvePlan(
+    { ...spec, unenforcedLimits: [...unenforceableLimits(host), ...spec.unenforcedLimits.filter((limit) => limit === 'disk')] },
+    host,
+    paths,
+    backend,
+  );
 }
 
 function cannot(rule: string, limit: string, value: number): TerokError {

@@ -130,5 +130,13 @@ function limitArguments({ plan, host, profile }: CreateInputs): string[] {
     pids: ['--pids-limit', String(limits.pids)],
   };
   const cgroup = (['memory', 'cpus', 'pids'] as const).flatMap((name) => (plan.missingLimits.includes(name) ? [] : enforced[name]));
-  return [...cgroup, '--ulimit', `nofile=${files}:${files}`, '--ulimit', `nproc=${processes}:${processes}`];
+  const disk = plan.missingLimits.includes('disk') ? undefined : plan.spec.limits.diskMiB;
+  return [
+    ...cgroup,
+    ...(disk === undefined ? [] : ['--storage-opt', `size=${disk}m`]),
+    '--ulimit',
+    `nofile=${files}:${files}`,
+    '--ulimit',
+    `nproc=${processes}:${processes}`,
+  ];
 }

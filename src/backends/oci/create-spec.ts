@@ -56,8 +56,10 @@ function limits({ plan, host, profile }: CreateInputs): object {
     cpus: { quota: Math.round(cpus * CPU_PERIOD_MICROS), period: CPU_PERIOD_MICROS },
     pids: { limit: pids },
   };
-  const isEnforced = (name: keyof typeof all): boolean => !plan.missingLimits.includes(name);
+  const isEnforced = (name: keyof typeof all | 'disk'): boolean => !plan.missingLimits.includes(name);
+  const { diskMiB } = plan.spec.limits;
   return {
+    ...(diskMiB !== undefined && isEnforced('disk') ? { storage_opts: { size: `${diskMiB}m` } } : {}),
     resource_limits: {
       ...(isEnforced('memory') ? { memory: all.memory } : {}),
       ...(isEnforced('cpus') ? { cpu: all.cpus } : {}),

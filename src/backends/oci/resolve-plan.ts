@@ -8,12 +8,13 @@ import { createHash } from 'node:crypto';
 import { type BottlePlan, type BottleSpec, bottleDirs, type LimitName, parseSlug, TerokError, type TerokPaths } from '../../core/index.ts';
 import { assertImageReference } from './image-reference.ts';
 import type { PodmanHost } from './podman-host.ts';
+import { quotaProblem } from './storage-quota.ts';
 
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_ENV_VALUE_BYTES = 128 * 1024;
 
 /** Kernel floors below which a container does not come up. */
-const SMALLEST = { memoryMiB: 16, cpus: 0.01, pids: 16, files: 64 } as const;
+const SMALLEST = { memoryMiB: 16, cpus: 0.01, pids: 16, files: 64, diskMiB: 64 } as const;
 
 export function resolvePlan(spec: BottleSpec, host: PodmanHost, paths: TerokPaths, backend: string): BottlePlan {
   const slug = parseSlug(spec.slug);
@@ -44,14 +45,24 @@ export function unenforceableLimits({ facts }: Pick<PodmanHost, 'facts'>): reado
 
 function resolveMissingLimits(spec: BottleSpec, host: PodmanHost): readonly LimitName[] {
   const missing = unenforceableLimits(host);
-  const refused = missing.filter((limit) => !spec.unenforcedLimits.includes(limit));
-  if (refused.length === 0) return missing;
-  throw new TerokError(
+  const quota = spec.limits.diskMiB === undefined ? undefined : quotaProblem(host.facts);
+  const allowed = (limit: LimitName): boolean => spec.unenforcedLimits.includes(limit);
+  const refused = missing.filter((limit) => !allowed(limit));
+  if (refused.length > 0)
+    throw unenforceable(refused, `(cgroup ${host.facts.cgroupVersion})`, 'Delegate the cgroup v2 controllers to your user', host);
+  if (quota === undefined) return missing;
+  if (!allowed('disk'))
+    throw unenforceable(['disk'], `because ${quota}`, "Put Podman's storage on xfs that is mounted with `prjquota`", host);
+  return [...missing, 'disk'];
+}
+
+function unenforceable(limits: readonly LimitName[], why: string, remedy: string, { facts }: PodmanHost): TerokError {
+  return new TerokError(
     'LIMIT_UNENFORCEABLE',
-    `This host cannot enforce the limit${refused.length === 1 ? '' : 's'} ${refused.join(', ')} for ${host.facts.rootless ? 'rootless' : 'rootful'} Podman (cgroup ${host.facts.cgroupVersion}).`,
+    `This host cannot enforce the limit${limits.length === 1 ? '' : 's'} ${limits.join(', ')} for ${facts.rootless ? 'rootless' : 'rootful'} Podman ${why}.`,
     {
-      context: { limits: refused, cgroupVersion: host.facts.cgroupVersion, controllers: host.facts.controllers },
-      hint: `Delegate the cgroup v2 controllers to your user, or allow it by name: \`${refused.map((limit) => `--allow-unenforced ${limit}`).join(' ')}\`, or \`unenforcedLimits: [${refused.join(', ')}]\` in the configuration.`,
+      context: { limits, cgroupVersion: facts.cgroupVersion, controllers: facts.controllers },
+      hint: `${remedy}, or allow it by name: \`${limits.map((limit) => `--allow-unenforced ${limit}`).join(' ')}\`, or \`unenforcedLimits: [${limits.join(', ')}]\` in the configuration.`,
     },
   );
 }
@@ -67,7 +78,7 @@ function assertEnvironment(env: Readonly<Record<string, string>>): void {
 
 function assertLimits({ limits }: BottleSpec): void {
   for (const [name, smallest] of Object.entries(SMALLEST)) {
-    const value = limits[name as keyof typeof SMALLEST];
+    const value = limits[name as keyof typeof SMALLEST] ?? smallest;
     const whole = name === 'cpus' || Number.isInteger(value);
     if (!Number.isFinite(value) || value < smallest || !whole) {
       throw new TerokError(

@@ -6,7 +6,7 @@ import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { parseEnvironment } from '../environment-options.ts';
 import { escapeText } from '../escape.ts';
-import { parseCount, parseDuration, parseMemory, parsePublish } from '../quantities.ts';
+import { parseCount, parseDuration, parsePublish, parseSize } from '../quantities.ts';
 import { readText } from '../read-input.ts';
 import { AgentOutput } from '../terminal/agent-output.ts';
 import { connectTerminal, terminalSize } from '../terminal/connect-terminal.ts';
@@ -112,8 +112,9 @@ const MAX_PROMPT_BYTES = 128 * 1024;
 
 function toLimits(options: CommandInput<'run'>['options']): Partial<ResourceLimits> {
   return {
-    ...(options.memory === undefined ? {} : { memoryMiB: parseMemory(options.memory) }),
+    ...(options.memory === undefined ? {} : { memoryMiB: parseSize(options.memory, '--memory') }),
     ...(options.cpus === undefined ? {} : { cpus: parseCount('--cpus', options.cpus, false) }),
+    ...(options.disk === undefined ? {} : { diskMiB: parseSize(options.disk, '--disk') }),
     ...(options.pids === undefined ? {} : { pids: parseCount('--pids', options.pids, true) }),
   };
 }

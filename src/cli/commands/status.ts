@@ -24,7 +24,10 @@ function fieldsOf(status: TaskStatus): (readonly [string, string])[] {
     ['image', status.image],
     ['source', status.source],
     ['created', `${status.createdAt} (${formatAge(status.createdAt)})`],
-    ['limits', `${limits.memoryMiB} MiB, ${limits.cpus} cpus, ${limits.pids} pids, ${limits.files} files`],
+    [
+      'limits',
+      `${limits.memoryMiB} MiB, ${limits.cpus} cpus, ${limits.pids} pids, ${limits.files} files${limits.diskMiB === undefined ? '' : `, ${limits.diskMiB} MiB of disk`}`,
+    ],
     ...(missingLimits.length === 0 ? [] : [['missing', `not enforced here: ${missingLimits.join(', ')}`] as const]),
     ...(status.branch === undefined ? [] : [['branch', status.branch] as const]),
     ...(status.upstream === undefined ? [] : [['upstream', describeAge(status.upstream)] as const]),

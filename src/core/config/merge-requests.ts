@@ -61,10 +61,11 @@ function routeWishes(requests: RepositoryRequests, granted: EffectiveSettings, p
 }
 
 function limitWishes(requests: RepositoryRequests, granted: EffectiveSettings, projectFile: string): Ungranted[] {
-  const names = ['memoryMiB', 'cpus', 'pids', 'files'] as const;
+  const names = ['memoryMiB', 'cpus', 'pids', 'files', 'diskMiB'] as const;
   return names.flatMap((name) => {
     const wanted = requests.limits?.[name];
-    if (wanted === undefined || wanted <= granted.limits[name]) return [];
-    return [{ what: `\`${name}\` of ${wanted} (in effect: ${granted.limits[name]})`, how: `\`limits.${name}\` in \`${projectFile}\`` }];
+    const inEffect = granted.limits[name] ?? Number.POSITIVE_INFINITY;
+    if (wanted === undefined || wanted <= inEffect) return [];
+    return [{ what: `\`${name}\` of ${wanted} (in effect: ${inEffect})`, how: `\`limits.${name}\` in \`${projectFile}\`` }];
   });
 }

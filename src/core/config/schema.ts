@@ -22,7 +22,7 @@ const port = z.int().min(1).max(65_535);
 const portRule = 'expected a port from 1 to 65535, or `HOSTPORT:PORT` such as `8080:3000`';
 const publishedPort = z.union([port, z.string().refine((text) => parsePublishedPort(text) !== undefined, portRule)], { error: portRule });
 
-export const limitNames = z.enum(['memory', 'cpus', 'pids', 'files']);
+export const limitNames = z.enum(['memory', 'cpus', 'pids', 'files', 'disk']);
 
 export const limitsSchema = z
   .strictObject({
@@ -30,6 +30,11 @@ export const limitsSchema = z
     cpus: z.number().min(0.1).max(1024).describe('Processors, fractions allowed'),
     pids: z.int().min(16).max(1_000_000).describe('Processes and threads'),
     files: z.int().min(64).max(1_048_576).describe('Open file descriptors of one process'),
+    diskMiB: z
+      .int()
+      .min(64)
+      .max(1_073_741_824)
+      .describe('Space of the files that a bottle adds to its image, `MiB`; no limit where absent'),
   })
   .partial();
 

@@ -28,7 +28,7 @@ const NEXT: Readonly<Record<BottlePhase, readonly BottlePhase[]>> = {
   removed: [],
 };
 
-const limitName = z.enum(['memory', 'cpus', 'pids', 'files']);
+const limitName = z.enum(['memory', 'cpus', 'pids', 'files', 'disk']);
 
 const plan = z.strictObject({
   backend: z.string(),
@@ -37,7 +37,13 @@ const plan = z.strictObject({
     project: z.string(),
     image: z.string(),
     env: z.record(z.string(), z.string()),
-    limits: z.strictObject({ memoryMiB: z.number(), cpus: z.number(), pids: z.number(), files: z.number() }),
+    limits: z.strictObject({
+      memoryMiB: z.number(),
+      cpus: z.number(),
+      pids: z.number(),
+      files: z.number(),
+      diskMiB: z.number().optional(),
+    }),
     unenforcedLimits: z.array(limitName),
     sudo: z.boolean(),
     egress: egressPolicySchema,

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { release } from 'node:os';
 import { expect } from 'vitest';
-import { type Bottle, patient, type ResourceLimits } from '../../../src/core/index.ts';
+import { type Bottle, isTerokError, patient, type ResourceLimits } from '../../../src/core/index.ts';
 import { type CaseContext, type ConformanceCase, withoutIsolation, withoutLimits } from '../support/case.ts';
 import { findInFiles, findInProcesses } from '../support/host.ts';
 import { sh, shOutput, uniqueWord, waitUntil } from '../support/in-bottle.ts';
@@ -124,6 +124,28 @@ export const isolationCases: readonly ConformanceCase[] = [
         'a command runs again',
       );
       expect(await shOutput(bottle, 'echo alive')).toBe('alive');
+    },
+  },
+  {
+    id: 'F57',
+    title: 'a disk limit holds, or the bottle starts only where the user lets that limit be missing',
+    run: async ({ under, atEnd }) => {
+      const limits = { ...LIMITS, diskMiB: 128 };
+      const launched = await under.launch({ limits }).catch((error: unknown) => error);
+      if (isTerokError(launched)) {
+        expect(launched).toMatchObject({ code: 'LIMIT_UNENFORCEABLE', message: expect.stringMatching(/\bdisk\b/) });
+        const bottle = await under.launch({ limits, unenforcedLimits: ['memory', 'cpus', 'pids', 'files', 'disk'] });
+        atEnd(() => under.backend.remove(bottle.id));
+        expect(bottle.plan.missingLimits).toContain('disk');
+        return;
+      }
+      const bottle = launched as Bottle;
+      atEnd(() => under.backend.remove(bottle.id));
+      expect(bottle.plan.missingLimits).not.toContain('disk');
+      const { status, stderr } = await sh(bottle, 'head -c 200M /dev/zero >~/large');
+      expect(status).not.toEqual({ kind: 'exited', code: 0 });
+      expect(stderr.toString()).toMatch(/No space left|quota exceeded/i);
+      expect(await shOutput(bottle, 'rm ~/large && echo alive')).toBe('alive');
     },
   },
   {

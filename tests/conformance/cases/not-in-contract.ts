@@ -1,6 +1,5 @@
 /** Rows of the table of cases that the contract gives nothing to test for; they count as skipped, with the reason. */
 export const notInContract: readonly { readonly id: `F${string}`; readonly title: string; readonly reason: string }[] = [
-  { id: 'F57', title: 'the disk has a quota', reason: 'the limits of the contract have no disk quota' },
   {
     id: 'F64',
     title: 'an image cannot set entry point, user, volumes or health checks',

@@ -17,7 +17,7 @@ test('usage shows what is optional and what comes after --', () => {
 
 test('the help of a command lists its options with choices and repetition', () => {
   const help = renderCommand('run');
-  expect(help).toMatch(/--allow-unenforced LIMIT .*\(memory, cpus, pids, files\); may be repeated/);
+  expect(help).toMatch(/--allow-unenforced LIMIT .*\(memory, cpus, pids, files, disk\); may be repeated/);
   expect(help).toContain('128+N');
 });
 

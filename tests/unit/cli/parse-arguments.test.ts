@@ -53,7 +53,7 @@ test.each([
   [['--json', 'list'], 'The command comes before its options'],
   [['status'], 'needs TASK'],
   [['run', 'a', 'b'], 'after `--`'],
-  [['run', '--allow-unenforced', 'disk'], 'takes one of memory, cpus, pids, files; got `disk`'],
+  [['run', '--allow-unenforced', 'network'], 'takes one of memory, cpus, pids, files, disk; got `network`'],
   [['completions', 'tcsh'], 'Allowed choices are bash, zsh, fish'],
   [['list', '--jsno'], 'Unknown option'],
   [['run', '--name'], 'argument missing'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatAge, formatBytes, parseCount, parseDuration, parseMemory } from '../../../src/cli/quantities.ts';
+import { formatAge, formatBytes, parseCount, parseDuration, parseSize } from '../../../src/cli/quantities.ts';
 
 test.each([
   ['512M', 512],
@@ -7,11 +7,11 @@ test.each([
   ['1.5GiB', 1536],
   ['1T', 1_048_576],
 ])('memory %s is %d MiB', (text, mib) => {
-  expect(parseMemory(text)).toBe(mib);
+  expect(parseSize(text, '--memory')).toBe(mib);
 });
 
 test.each(['', '4', '0G', '10M', '-1G', '1e9G', '4GX', 'G'])('memory %j is refused', (text) => {
-  expect(() => parseMemory(text)).toThrow(/--memory/);
+  expect(() => parseSize(text, '--memory')).toThrow(/--memory/);
 });
 
 test('durations need a unit and fit into a timer', () => {
