@@ -4,96 +4,26 @@
  * with a reason, at once; an error ends the connection.
  */
 import type { Socket } from 'node:net';
-import type { AuditLog } from '../../core/audit-log.ts';
-import type { BottleCa } from '../../core/certificate.ts';
-import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
-import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
+import type { EgressPolicy } from '../../core/egress-policy.ts';
 import { Budgets } from './budgets.ts';
+import { ConnectionRouter } from './connection-router.ts';
 import { Connections } from './connections.ts';
-import {
-  type AnswerHold,
-  DataLossGuard,
-  type Question,
-  Questions,
-  Tripwire,
-  type TripwireOptions,
-  type WatchedSource,
-  WatchedValues,
-  watchedWith,
-} from './data-loss/index.ts';
+import { DataLossGuard, Questions, Tripwire, WatchedValues, watchedWith } from './data-loss/index.ts';
 import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed } from './decide.ts';
-import { type Dial, directDial, type ResolveName, resolveOnHost } from './dial.ts';
-import { type FirstBytes, peekFirstBytes } from './first-bytes.ts';
+import { type Dial, directDial, resolveOnHost } from './dial.ts';
+import type { Egress, EgressOptions } from './egress-contract.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { nestedTunnel } from './message.ts';
-import { type PassThroughOptions, passThrough, UNREADABLE_TLS } from './passthrough.ts';
 import { ExplicitProxy } from './proxy.ts';
 import { proxyDial } from './proxy-dial.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
 import { MatcherCache } from './scrub.ts';
 import { SecretCache } from './secret-cache.ts';
-import { tlsNameRefusal } from './tls-name.ts';
 import { Upstreams } from './upstream.ts';
-import { UpstreamError } from './upstream-error.ts';
 
-export interface EgressOptions {
-  readonly policy: EgressPolicy;
-  readonly ca: BottleCa;
-  /** Gives the value of a secret, or rejects */
-  readonly readSecret: (name: string) => Promise<string>;
-  /** The server answered 401 to a request with this value of a secret; may renew it */
-  readonly onRefusedSecret?: (name: string, value: string) => Promise<void>;
-  readonly audit: AuditLog;
-  /** PEM of CAs trusted for upstreams beside those of the host */
-  readonly upstreamCaPem?: string;
-  /** Where totals of budgets lie, so that a restart does not forget them; in memory alone where absent */
-  readonly budgetFile?: string;
-  /** Where answers lie that hold for ever; in memory alone where absent */
-  readonly answersFile?: string;
-  /** Proxy of the host */
-  readonly upstreamProxy?: UpstreamProxy;
-  /** Addresses of a name; the host's resolver where absent */
-  readonly resolveName?: ResolveName;
-  /** Values that must not leave the bottle */
-  readonly watched?: WatchedSource;
-  /** The token that was put into the bottle to be noticed when it leaves */
-  readonly tripwire?: TripwireOptions;
-}
-
-export interface Egress {
-  /** Does any route name this host? For the name server of the bottle */
-  nameAllowed(name: string): boolean;
-  /** Takes over a connection that the bottle made to the synthetic address of `target.name` */
-  handleTransparent(socket: Socket, target: EgressTarget): void;
-  /** Takes over a connection to the explicit proxy (CONNECT, absolute-form) */
-  handleProxy(socket: Socket): void;
-  /** Replaces the policy; connections and requests that it does not allow are cut at once */
-  setPolicy(policy: EgressPolicy): void;
-  /** Every port that a route names, ascending */
-  ports(): number[];
-  /** Requests that wait for a person */
-  readonly questions: {
-    list(): readonly Question[];
-    /** False where no such question waits (any more) */
-    answer(id: string, isAllowed: boolean, hold?: AnswerHold): boolean;
-    /** Takes back every yes that still holds */
-    forgetAnswers(): void;
-  };
-  /** Lets a bottle that sent its canary go on */
-  resume(): void;
-  close(): Promise<void>;
-}
-
-/** A client that speaks first does so at once; others wait for the server's greeting. */
-const GREETING_WAIT_MS = 250;
+/** The refusal of the request that carried the canary reaches the bottle first. */
 const CUT_AFTER_MS = 200;
-const FIRST_BYTES_TIMEOUT_MS = 15_000;
-const UNREADABLE = deny(
-  'needs-inspection',
-  'the route inspects requests, and this is neither TLS nor HTTP',
-  'Use a route in the mode `passthrough`.',
-);
 
 /**
  * The egress side of one bottle's gateway.
@@ -111,10 +41,9 @@ function dialOf({ upstreamProxy, resolveName = resolveOnHost, readSecret }: Egre
 }
 
 class BottleEgress implements Egress {
-  readonly #audit: AuditLog;
   readonly #refusals: Refusals;
   readonly #upstreams: Upstreams;
-  readonly #fronts: Fronts;
+  readonly #router: ConnectionRouter;
   readonly #proxy: ExplicitProxy;
   readonly #connections = new Connections();
   readonly #secrets: SecretCache;
@@ -127,7 +56,6 @@ class BottleEgress implements Egress {
 
   constructor(options: EgressOptions) {
     this.#policy = options.policy;
-    this.#audit = options.audit;
     this.#budgets = new Budgets(options.budgetFile);
     this.#refusals = new Refusals(options.audit);
     this.#questions = new Questions(options.answersFile);
@@ -139,7 +67,6 @@ class BottleEgress implements Egress {
       questions: this.#questions,
       note: (event) => this.#refusals.note(event),
       tripwire: this.#tripwire,
-      // The refusal of the request that carried the canary reaches the bottle first
       onCanary: () => void setTimeout(() => this.#connections.destroyAll(), CUT_AFTER_MS),
       task: () => this.#policy.task,
     });
@@ -158,9 +85,19 @@ class BottleEgress implements Egress {
       onUpgrade: (request, socket, head, origin) => requests.onUpgrade(request, socket, head, origin),
       onClientError: (error, socket, target) => requests.onClientError(error, socket, target),
     };
-    this.#fronts = new Fronts(options.ca, {
+    const fronts = new Fronts(options.ca, {
       ...shared,
       onTunnel: (socket, target) => this.#refusals.answerRaw(socket, target, nestedTunnel()),
+    });
+    this.#router = new ConnectionRouter({
+      policy: () => this.#policy,
+      audit: options.audit,
+      refusals: this.#refusals,
+      budgets: this.#budgets,
+      connections: this.#connections,
+      upstreams: this.#upstreams,
+      fronts,
+      dataLoss: this.#dataLoss,
     });
     this.#proxy = new ExplicitProxy({
       ...shared,
@@ -194,7 +131,7 @@ class BottleEgress implements Egress {
   }
 
   handleTransparent(socket: Socket, target: EgressTarget): void {
-    if (this.#admit(socket, target)) this.#start(socket, target);
+    if (this.#admit(socket, target)) this.#router.route(socket, target);
   }
 
   handleProxy(socket: Socket): void {
@@ -233,76 +170,6 @@ class BottleEgress implements Egress {
 
   #tunnel(socket: Socket, target: EgressTarget): void {
     this.#connections.retarget(socket, target);
-    this.#start(socket, target);
-  }
-
-  #start(socket: Socket, target: EgressTarget): void {
-    this.#accept(socket, target).catch((error: unknown) => this.#refusals.fault(socket, target, error));
-  }
-
-  /** A transparent connection, or what follows a CONNECT. */
-  async #accept(socket: Socket, target: EgressTarget): Promise<void> {
-    const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
-    const decision = decideConnection(this.#policy, target);
-    const stopped = this.#dataLoss.stopped();
-    const otherName = first.kind === 'hello' ? tlsNameRefusal(first, target, decision) : undefined;
-    if (first.kind === 'closed') socket.destroy();
-    else if (stopped !== undefined && !(decision.allow && decision.mode === 'inspect')) this.#reset(socket, target, stopped);
-    else if (otherName !== undefined) this.#refusals.answerTlsName(socket, target, otherName);
-    else if (decision.allow && decision.mode === 'passthrough') await this.#passThrough(socket, target, decision.routes[0], first);
-    else if (first.kind === 'hello') await this.#fronts.acceptSecure(socket, target);
-    else if (first.kind === 'http') this.#fronts.acceptPlain(socket, target);
-    else this.#reset(socket, target, decision.allow ? UNREADABLE : decision);
-  }
-
-  /** In HTTP and TLS the client speaks first; of other protocols that is not known. */
-  #speaksFirst(target: EgressTarget): boolean {
-    const decision = decideConnection(this.#policy, target);
-    return decision.allow && decision.mode === 'inspect';
-  }
-
-  async #passThrough(socket: Socket, target: EgressTarget, route: Route, first: FirstBytes): Promise<void> {
-    if (first.kind === 'invalid') {
-      this.#refusals.answerTlsName(socket, target, UNREADABLE_TLS);
-      return;
-    }
-    const spent = this.#budgets.admit(route);
-    if (spent !== undefined) {
-      this.#reset(socket, target, spent);
-      return;
-    }
-    const what = { decision: 'allow', host: target.name, port: target.port, route: route.name } as const;
-    const of = this.#audit.record({ kind: 'connection', ...what });
-    socket.once('close', () => {
-      this.#refusals.noteEnd({ kind: 'end', ...what, of, bytesUp: socket.bytesRead, bytesDown: socket.bytesWritten });
-    });
-    this.#connections.markPassthrough(socket, target);
-    try {
-      await passThrough(socket, first, {
-        dial: () => this.#upstreams.dial(target, route.privateNetworks ?? []),
-        ...this.#metered(route, target),
-        judgeTls: (hello) => tlsNameRefusal(hello, target, decideConnection(this.#policy, target)),
-        onTlsName: (refusal) => this.#refusals.answerTlsName(socket, target, refusal),
-      });
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-      this.#reset(socket, target, deny(error.reason, error.message, ''));
-    }
-  }
-
-  /** A connection whose budget is spent is ended where it is, and recorded. */
-  #metered(route: Route, target: EgressTarget): Pick<PassThroughOptions, 'count'> {
-    const meter = this.#budgets.meter(route);
-    if (meter === undefined) return {};
-    const noted = (refusal: Denied | undefined): Denied | undefined => {
-      if (refusal !== undefined) this.#refusals.record(target, refusal);
-      return refusal;
-    };
-    return { count: { up: (bytes) => noted(meter.up(bytes)), down: (bytes) => noted(meter.down(bytes)) } };
-  }
-
-  #reset(socket: Socket, target: EgressTarget, refusal: Denied): void {
-    this.#refusals.record(target, refusal);
-    socket.resetAndDestroy();
+    this.#router.route(socket, target);
   }
 }

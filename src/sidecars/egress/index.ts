@@ -4,7 +4,8 @@ export type { AnswerHold, Question, TripwireMark, WatchedSource, WatchedValue } 
 export { readTripwireMark } from './data-loss/index.ts';
 export { decide, decideConnection, type EgressTarget, isNameAllowed } from './decide.ts';
 export { type ResolveName, resolveOnHost } from './dial.ts';
-export { createEgress, type Egress, type EgressOptions } from './egress.ts';
+export { createEgress } from './egress.ts';
+export type { Egress, EgressOptions } from './egress-contract.ts';
 export { EndedRoutes, endedRoutesFile } from './ended-routes.ts';
 export { RouteExpiry } from './expiry.ts';
 export { grantCommand, pathPrefix, type WantedAccess } from './fix-command.ts';
