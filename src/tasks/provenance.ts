@@ -14,12 +14,13 @@ import {
 import { identifyProject } from '../projects/index.ts';
 import type { Upstream } from '../upstream/index.ts';
 import type { TaskContext } from './context.ts';
+import type { EgressLogEntry } from './egress-api.ts';
 import { readDecisions } from './egress-log.ts';
 import { auditFile } from './egress-scope.ts';
 import { gateOf } from './repository.ts';
 import type { TaskRecord } from './task-record.ts';
 
-/** Hosts that a statement names */
+/** Hosts, and routes, that a statement names */
 const MAX_HOSTS = 50;
 /** Decisions that a statement counts, the newest ones */
 const MAX_DECISIONS = 100_000;
@@ -64,12 +65,25 @@ async function statementsOf(context: TaskContext, task: TaskRecord, approval: Ap
 async function summariseEgress(context: TaskContext, slug: string): Promise<Statement['egress']> {
   const routes = (await readRecord(context.paths, slug))?.plan?.spec.egress.routes ?? [];
   const entries = await readDecisions(auditFile(context, slug), slug, { limit: MAX_DECISIONS, deniedOnly: false });
-  const denied = entries.filter(({ decision }) => decision === 'deny').length;
   return {
     routes: routes.length,
     hosts: [...new Set(routes.flatMap(({ hosts }) => hosts))].sort().slice(0, MAX_HOSTS),
-    decisions: { allowed: entries.length - denied, denied },
+    decisions: { ...count(entries), byRoute: countByRoute(entries) },
   };
+}
+
+function countByRoute(entries: readonly EgressLogEntry[]): { route: string; allowed: number; denied: number }[] {
+  const named = entries.flatMap((entry) => (entry.route === undefined ? [] : [{ ...entry, route: entry.route }]));
+  const groups = Map.groupBy(named, ({ route }) => route);
+  return [...groups]
+    .map(([route, group]) => ({ route, ...count(group) }))
+    .sort((a, b) => (a.route < b.route ? -1 : 1))
+    .slice(0, MAX_HOSTS);
+}
+
+function count(entries: readonly EgressLogEntry[]): { readonly allowed: number; readonly denied: number } {
+  const denied = entries.filter(({ decision }) => decision === 'deny').length;
+  return { allowed: entries.length - denied, denied };
 }
 
 export async function checkProvenance(context: TaskContext, source: string, revision: string): Promise<Statement> {

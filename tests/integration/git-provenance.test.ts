@@ -2,6 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { chmod, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { openAuditLog } from '../../src/core/index.ts';
 import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
 import { openForgeProject } from './forge-project.ts';
 import { GitLab, mustGit } from './git-harness.ts';
@@ -69,11 +70,17 @@ test('each commit that is taken carries a statement, and those about other commi
     await terok.apply('shop', { approve: digest, provenance: true });
     return commits;
   };
+  const log = openAuditLog(path.join(paths.state, 'bottles/shop/audit.jsonl'));
+  for (const decision of ['allow', 'allow', 'deny'] as const)
+    log.record({ kind: 'request', decision, host: 'api.example.test', route: 'api' });
+  log.record({ kind: 'request', decision: 'deny', host: 'evil.test', reason: 'host-not-allowed' });
+  log.close();
+  const decisions = { allowed: 2, denied: 2, byRoute: [{ route: 'api', allowed: 2, denied: 1 }] };
   const first = await work(['b.txt', 'c.txt', 'd.txt']);
   const second = await work(['e.txt']);
   for (const commit of [...first, ...second]) {
     const statement = await terok.verifyProvenance(source, commit);
-    expect(statement).toMatchObject({ commit, task: 'shop', approved: second[0], egress: { decisions: { allowed: 0, denied: 0 } } });
+    expect(statement).toMatchObject({ commit, task: 'shop', approved: second[0], egress: { decisions } });
   }
   expect(await terok.verifyProvenance(source, imported.baseCommit)).toEqual(other);
   await mustGit(source, ['fsck', '--strict']);

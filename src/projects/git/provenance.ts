@@ -17,6 +17,7 @@ const MAX_NOTE_BYTES = 64 * 1024;
 const MAX_STATED = 1_000;
 
 const hex = z.string().regex(/^[0-9a-f]+$/);
+const counts = { allowed: z.int(), denied: z.int() };
 const statementSchema = z.strictObject({
   version: z.literal(1),
   commit: hex,
@@ -36,7 +37,13 @@ const statementSchema = z.strictObject({
   egress: z.strictObject({
     routes: z.int(),
     hosts: z.array(z.string()),
-    decisions: z.strictObject({ allowed: z.int(), denied: z.int() }).optional(),
+    decisions: z
+      .strictObject({
+        ...counts,
+        /** Of the routes that were used; what is in no route was refused because none fits */
+        byRoute: z.array(z.strictObject({ route: z.string(), ...counts })).optional(),
+      })
+      .optional(),
   }),
   approver: z.strictObject({ user: z.string(), uid: z.int(), host: z.string() }),
   approvedAt: z.iso.datetime(),
