@@ -50,7 +50,10 @@ async function gatewayFailure(files: NetworkFiles, how: string): Promise<TerokEr
     return new TerokError(isErrorCode(code) ? code : 'GATEWAY_FAILED', message, { context, ...(hint === undefined ? {} : { hint }) });
   }
   const tail = log.trim().split('\n').slice(-8).join('\n');
-  return new TerokError('GATEWAY_FAILED', `The gateway ${how}${tail === '' ? '.' : `: ${tail}`}`, { context });
+  return new TerokError('GATEWAY_FAILED', `The gateway ${how}${tail === '' ? '.' : `: ${tail}`}`, {
+    context,
+    hint: 'Run the command again; where that does not help, `terok doctor` says what this machine lacks.',
+  });
 }
 
 async function readText(file: string): Promise<string> {
