@@ -1,6 +1,6 @@
 /*
  * Measures the gateway of one bottle, as it is built, and prints JSON: time from the call to the namespace and to `ready`, memory at
- * rest, DNS round trip inside the sealed network. Needs root and a build. `node bench/gateway.bench.ts [rounds]`
+ * rest, DNS round trip inside the sealed network, a change of policy that opens a new port. Needs root and a build. `node bench/gateway.bench.ts [rounds]`
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,10 @@ import type { GatewayPlan } from '../src/sidecars/gateway/index.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 10);
 const BUILT = new URL('../dist/sealed-network.js', import.meta.url).href;
-const { closeSealedNetwork, openSealedNetwork, sealedNetworkStatus } = (await import(BUILT)) as typeof SealedNetworkModule;
+const { closeSealedNetwork, openSealedNetwork, sealedNetworkStatus, setNetworkPolicy } = (await import(
+  BUILT
+)) as typeof SealedNetworkModule;
+const NEW_PORTS = 20;
 const DNS_CLIENT = fileURLToPath(new URL('gateway-dns-client.ts', import.meta.url));
 
 const root = mkdtempSync(path.join(tmpdir(), 'terok-bench-gateway-'));
@@ -47,6 +50,7 @@ async function measure(plan: GatewayPlan): Promise<unknown> {
   const closeMs: number[] = [];
   let memory: unknown;
   let dnsMs: unknown;
+  let newPortMs: unknown;
   for (let round = 0; round < ROUNDS; round += 1) {
     const began = performance.now();
     const network = await openSealedNetwork(plan, { compileCacheDir: path.join(root, 'compile-cache') });
@@ -55,6 +59,7 @@ async function measure(plan: GatewayPlan): Promise<unknown> {
     readyMs.push(performance.now() - began);
     if (round === ROUNDS - 1) {
       dnsMs = await measureDns(network.namespacePath);
+      newPortMs = await measureNewPorts(plan);
       memory = memoryOf((await sealedNetworkStatus(plan)).detail?.pid ?? 0);
     }
     const closing = performance.now();
@@ -69,12 +74,26 @@ async function measure(plan: GatewayPlan): Promise<unknown> {
     closeMs: summary(closeMs),
     memory,
     dnsMs,
+    newPortMs,
   };
 }
 
 async function measureDns(namespace: string): Promise<unknown> {
   const { stdout } = await promisify(execFile)('nsenter', [`--net=${namespace}`, '--', process.execPath, DNS_CLIENT]);
   return summary(JSON.parse(stdout) as number[]);
+}
+
+/** From the call until a port that no route had is open. */
+async function measureNewPorts(plan: GatewayPlan): Promise<unknown> {
+  const took: number[] = [];
+  for (let port = 6_000; port < 6_000 + NEW_PORTS; port += 1) {
+    const routes = plan.policy.routes.map((route) => ({ ...route, ports: [...route.ports, port] }));
+    const began = performance.now();
+    await setNetworkPolicy(plan, { ...plan.policy, routes });
+    took.push(performance.now() - began);
+  }
+  await setNetworkPolicy(plan, plan.policy);
+  return summary(took);
 }
 
 function memoryOf(pid: number): unknown {
