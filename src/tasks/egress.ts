@@ -1,4 +1,3 @@
-import { takenSlugs } from '../core/resolve/index.ts';
 import type { TaskContext } from './context.ts';
 import { answerQuestion, forgetAnswers, listQuestions, resumeEgress } from './data-loss.ts';
 import type { EgressApi, EgressTargetRef } from './egress-api.ts';
@@ -8,7 +7,7 @@ import { followDecisions, readDecisions } from './egress-log.ts';
 import { taskPolicy } from './egress-policy.ts';
 import { auditFile, type EgressScope, egressScope } from './egress-scope.ts';
 import { describePolicy, describeSets, describeVersions, testRequest } from './egress-views.ts';
-import { verifyFile, verifyTask } from './verify-audit.ts';
+import { verifyAll, verifyFile, verifyTask } from './verify-audit.ts';
 
 /** Decisions that `learn` looks at; a task that was refused more often has told all that matters. */
 const LEARN_LIMIT = 20_000;
@@ -40,8 +39,7 @@ export function createEgressApi(context: TaskContext, slugOf: (text: string) => 
     resume: async (text) => await resumeEgress(context, await slugOf(text)),
     verifyAudit: async (target) => {
       if (target !== undefined && 'file' in target) return [await verifyFile(target.file)];
-      const slugs = target === undefined ? await takenSlugs(context.paths) : [await slugOf(target.task)];
-      return (await Promise.all(slugs.map((slug) => verifyTask(context, slug)))).flat();
+      return target === undefined ? await verifyAll(context) : await verifyTask(context, await slugOf(target.task));
     },
   };
 }

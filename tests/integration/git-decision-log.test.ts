@@ -1,4 +1,5 @@
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { verifyAuditLog } from '../../src/core/index.ts';
 import { decisionLog } from '../../src/projects/git/index.ts';
@@ -56,6 +57,9 @@ test('every decision about a task, and what became of it, is in a chain that ver
   ]);
   expect(await verify(bench)).toMatchObject([{ of: 'decisions about shop', file: log, intact: true, lines: 7 }]);
   expect(await terok.egress.verifyAudit({ file: log })).toMatchObject([{ intact: true }]);
+  // Also where the task itself is gone
+  await rm(path.join(bench.paths.state, 'bottles/shop'), { recursive: true });
+  expect(await terok.egress.verifyAudit(undefined)).toMatchObject([{ of: 'decisions about shop', file: log, intact: true, lines: 7 }]);
 });
 
 test('what went on by itself is in the chain as well', async () => {

@@ -3,7 +3,7 @@
  * hash-chained log of every step beside it, `<slug>.jsonl`. Out of scope: what fits what. Fail-safe direction: each step is in the log
  * before it counts; where the log was changed or cut, nothing more is decided.
  */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import {
@@ -22,6 +22,7 @@ import {
   withLock,
   writeStateFile,
 } from '../../core/index.ts';
+import { gatesOf } from './gate.ts';
 
 const who = z.strictObject({ user: z.string(), uid: z.int(), host: z.string() });
 const hex = z.string().regex(/^[0-9a-f]+$/);
@@ -124,6 +125,17 @@ export async function recordDecision(gate: string, slug: string, event: AuditEve
 /** The log of the decisions about a task. */
 export function decisionLog(gate: string, slug: string): string {
   return `${fileOf(gate, slug)}l`;
+}
+
+/** The logs of all tasks of a project, also of those that were removed. */
+export async function decisionLogs(projectDataDir: string): Promise<readonly string[]> {
+  const logs = new Set<string>();
+  for (const gate of gatesOf(projectDataDir)) {
+    const dir = path.join(gate, 'decisions');
+    const names = (await ignoreCodes(['ENOENT'], () => readdir(dir))) ?? [];
+    for (const name of names.filter((each) => /\.jsonl?$/.test(each))) logs.add(path.join(dir, name.replace(/l?$/, 'l')));
+  }
+  return [...logs].sort();
 }
 
 /** Checks a log of decisions, and where the decisions lie beside it, that its end is there; undefined where there is neither. */

@@ -7,6 +7,7 @@ export {
   type Approval,
   type Decision,
   decisionLog,
+  decisionLogs,
   listDecisions,
   type Rejection,
   recordDecision,
