@@ -1,10 +1,9 @@
-/** A gate that is killed with SIGKILL at each process that serves a push, and pushes that meet an approval. */
+/** A gate that is killed with SIGKILL at each process that serves a push. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { lstat, readdir, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { openForgeProject } from './forge-project.ts';
 import { startGate } from './gate-process.ts';
 import { GitLab, gitIn, mustGit } from './git-harness.ts';
 
@@ -105,44 +104,3 @@ async function ageLeftovers(repository: string): Promise<void> {
     if ((await lstat(file).catch(() => undefined)) !== undefined) await utimes(file, OLD, OLD);
   }
 }
-
-test('two pushes and an approval at once: what was approved arrives or nothing does, and one push wins whole', async () => {
-  await using bench = await openForgeProject();
-  const { lab, imported, source, terok } = bench;
-  const url = await lab.serve(imported, 'shop');
-  const clones = [await lab.clone(url, 'shop', 'one'), await lab.clone(url, 'shop', 'two')] as const;
-  const applied: boolean[] = [];
-  for (let round = 0; round < 5; round += 1) {
-    const shown = await lab.commit(clones[0], { 'a.txt': `${round}\n` }, `Shown ${round}`);
-    await mustGit(clones[0], ['push', '--quiet', '--force', 'origin', 'HEAD:terok/shop']);
-    const { digest } = await terok.reviews.open('shop');
-    const tips = [
-      await lab.commit(clones[0], { 'b.txt': `${round}\n` }, 'One'),
-      await lab.commit(clones[1], { 'c.txt': `${round}\n` }, 'Two'),
-    ];
-    const [apply, ...pushes] = await Promise.all([
-      terok.apply('shop', { approve: digest }).then(
-        () => true,
-        (error: unknown) => error,
-      ),
-      ...clones.map((clone) => gitIn(clone, ['push', '--force', 'origin', 'HEAD:terok/shop'])),
-    ]);
-    const branch = (await gitIn(source, ['rev-parse', '--verify', '--quiet', 'refs/heads/terok/shop'])).stdout.trim();
-    if (apply === true) expect(branch).toBe(shown);
-    else {
-      expect(apply).toMatchObject({ code: 'REFUSED' });
-      expect(branch).toBe('');
-    }
-    applied.push(apply === true);
-    const taken = tips.filter((_tip, index) => pushes[index]?.code === 0);
-    expect(taken.length).toBeGreaterThan(0);
-    expect(taken).toContain(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop']));
-    expect((await terok.reviews.open('shop')).decisions.filter((each) => each.kind === 'approval' && each.use !== undefined)).toHaveLength(
-      applied.filter(Boolean).length,
-    );
-    expect(await leftovers(imported.repository)).toEqual([]);
-    if (branch !== '') await mustGit(source, ['update-ref', '-d', 'refs/heads/terok/shop']);
-  }
-  await mustGit(imported.repository, ['fsck', '--connectivity-only']);
-  await mustGit(source, ['fsck', '--connectivity-only']);
-});

@@ -101,7 +101,8 @@ export interface RawPush {
   readonly ref: string;
 }
 
-function packet(text: string): string {
+/** As `pkt-line`: its length, then the text. */
+export function packet(text: string): string {
   return (Buffer.byteLength(text, 'latin1') + 4).toString(16).padStart(4, '0') + text;
 }
 

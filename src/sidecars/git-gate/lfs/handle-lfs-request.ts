@@ -57,7 +57,8 @@ async function answerBatch(request: IncomingMessage, response: ServerResponse, g
   if ((operation !== 'upload' && operation !== 'download') || !Array.isArray(objects) || hash !== 'sha256')
     throw refused(422, 'a batch names an operation and objects by SHA-256');
   if (objects.length > LIMITS.lfsBatch) throw refused(413, `a batch has at most ${LIMITS.lfsBatch} objects`);
-  const wanted = objects.filter(isLfsObject);
+  // Whatever else an object of the request says, the answer must not repeat as the gate's own word
+  const wanted = objects.filter(isLfsObject).map(({ oid, size }) => ({ oid, size }));
   const host = /^[\w.:-]{1,200}$/.exec(request.headers.host ?? '')?.[0] ?? SEALED.gateName;
   const hrefOf = (oid: string): string => `http://${host}${PREFIX}objects/${oid}`;
   const answers =
