@@ -4,13 +4,13 @@ import { ensureGate, listTaskBranches, readSync, syncUpstream, takePending } fro
 import { identifyProject, type Project } from '../projects/index.ts';
 import { ensureProjectKey, parseUpstreamUrl, readUpstream, writeUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
-import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { loadSettings } from './effective-settings.ts';
 import { forwardPush } from './forward-push.ts';
 import { listForwards } from './forward-record.ts';
 import type { GitApi, SyncView, UpstreamView, UpstreamWish } from './git-api.ts';
 import { openUpstream } from './open-upstream.ts';
+import { vaultDir } from './plan-gateway.ts';
 
 export function createGitApi(context: TaskContext): GitApi {
   const open = async (source: string): Promise<Project> => await identifyProject(context.paths, source);

@@ -2,8 +2,8 @@ import { TerokError } from '../core/index.ts';
 import type { Project } from '../projects/index.ts';
 import { knownHostsFile, projectKeyFile, readUpstream, Upstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
-import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
+import { vaultDir } from './plan-gateway.ts';
 import { taskKeyFile } from './task-keys.ts';
 
 /** The upstream of a project, with the credential that its user named or the key of a task; throws NOT_FOUND where there is none. */

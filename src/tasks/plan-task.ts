@@ -9,10 +9,11 @@ import type { Project } from '../projects/index.ts';
 import { readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import type { RunRequest } from './api.ts';
-import { TRUST_PATHS, vaultDir } from './bottle-life.ts';
+import { TRUST_PATHS } from './bottle-identity.ts';
 import type { TaskContext } from './context.ts';
 import type { ProjectSettings } from './effective-settings.ts';
 import { type EgressBase, egressBase } from './egress-base.ts';
+import { vaultDir } from './plan-gateway.ts';
 
 /** What runs in the bottle, and what it brings along. */
 export interface Workload {

@@ -14,7 +14,8 @@ import { reserveName, reserveSlug, writeRecord } from '../core/resolve/index.ts'
 import { identifyProject, type Project } from '../projects/index.ts';
 import type { GatePlan } from '../sidecars/gateway/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
-import { type Identity, launchBottle, mintIdentity } from './bottle-life.ts';
+import { type Identity, mintIdentity } from './bottle-identity.ts';
+import { launchBottle } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
 import { chooseBackend, loadSettings, type ProjectSettings } from './effective-settings.ts';
 import { finishTask } from './finish-task.ts';

@@ -15,8 +15,8 @@ import {
   taskKeyName,
 } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
-import { vaultDir } from './bottle-life.ts';
 import type { TaskContext } from './context.ts';
+import { vaultDir } from './plan-gateway.ts';
 import { readTask } from './task-record.ts';
 
 /** Gives the forge a key for this task alone, where the project asks for one. */

@@ -17,7 +17,7 @@ import type {
   TerokOptions,
 } from './api.ts';
 import { BACKEND_NAMES } from './backends.ts';
-import { openBottle, vaultDir } from './bottle-life.ts';
+import { openBottle } from './bottle-life.ts';
 import { createContext, type TaskContext } from './context.ts';
 import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
@@ -25,6 +25,7 @@ import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
 import { lazyEgress } from './lazy-egress.ts';
 import { readOutput } from './output-log.ts';
+import { vaultDir } from './plan-gateway.ts';
 import { checkProvenance } from './provenance.ts';
 import { pushWork } from './push-work.ts';
 import { checkReEntry } from './re-entry.ts';

@@ -1,22 +1,12 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import {
-  helperEnvironment,
-  ignoreCodes,
-  messageOf,
-  patient,
-  type RunOptions,
-  run,
-  TerokError,
-  writePrivateFile,
-  writeStateFile,
-} from '../../core/index.ts';
+import { helperEnvironment, ignoreCodes, messageOf, patient, type RunOptions, run, TerokError, writeStateFile } from '../../core/index.ts';
 import { ensureCgroupNamespace } from './cgroup-namespace.ts';
-import { defaultConfFiles, formatConf, mergeConf, parseConf, readConfFiles } from './containers-conf.ts';
+import { defaultConfFiles } from './containers-conf.ts';
 import { classifyFailure } from './failure.ts';
-import type { Machine } from './machine.ts';
-import { compareVersions, hasConfOverride, PODMAN_FLOOR } from './quirks.ts';
+import { type ConfInputs, privateConf } from './private-conf.ts';
+import { compareVersions, PODMAN_FLOOR } from './quirks.ts';
 
 const factsSchema = z.object({
   version: z.string(),
@@ -43,10 +33,7 @@ export interface Invocation {
   readonly env: Readonly<Record<string, string>>;
 }
 
-export interface HostInputs {
-  readonly env: NodeJS.ProcessEnv;
-  readonly runtimeDir: string;
-  readonly machine: Machine;
+export interface HostInputs extends ConfInputs {
   readonly binary: string;
   /** Absolute path of the OCI runtime; Podman's own choice where it is absent */
   readonly runtime?: string | undefined;
@@ -180,29 +167,4 @@ async function askFacts(invocation: Invocation, options: Pick<RunOptions, 'signa
       cause: error,
     });
   }
-}
-
-/** Settings that this machine needs, in a file of terok's own; the environment that makes Podman read it. */
-async function privateConf(inputs: HostInputs, version: string): Promise<Record<string, string>> {
-  const settings = requiredSettings(inputs.machine);
-  if (settings === '') return {};
-  const file = path.join(inputs.runtimeDir, 'containers.conf');
-  if (hasConfOverride(version)) {
-    await writeWhenDifferent(file, settings);
-    return { CONTAINERS_CONF_OVERRIDE: file };
-  }
-  const user = await readConfFiles(defaultConfFiles(inputs.env, inputs.machine.uid));
-  await writeWhenDifferent(file, formatConf(mergeConf(user, parseConf(settings))));
-  return { CONTAINERS_CONF: file };
-}
-
-function requiredSettings(machine: Machine): string {
-  const containers = machine.uid === 0 && !machine.mayRaiseLimits ? '[containers]\ndefault_ulimits = []\n' : '';
-  const engine = machine.systemd ? '' : '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n';
-  return containers + engine;
-}
-
-async function writeWhenDifferent(file: string, content: string): Promise<void> {
-  const present = await ignoreCodes(['ENOENT'], () => readFile(file, 'utf8'));
-  if (present !== content) await writePrivateFile(file, content);
 }
