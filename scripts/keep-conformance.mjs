@@ -1,7 +1,7 @@
 // Keeps the results of conformance runs in docs/conformance.json, from which docs/backends.md is made. Results of backends that the given
 // runs do not have stay. Usage: `vitest run --project conformance --reporter=json --outputFile=FILE`, or for machines
-// `npm run --silent lab -- vitest run --configLoader runner --project conformance --reporter=json tests/conformance/krun.test.ts >FILE`;
-// then `node scripts/keep-conformance.mjs FILE…` and `vitest run --project unit tests/unit/docs --update`.
+// `TEROK_LAB_RESULTS_DIR=DIR node tests/lab/test-machines.ts COUNTS`, which leaves `DIR/*/report.json`; then
+// `node scripts/keep-conformance.mjs FILE…` and `vitest run --project unit tests/unit/docs --update`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT } from './setup.mjs';

@@ -1,7 +1,9 @@
+import { patient } from '../core/index.ts';
+
 /** Output that is on its way when the command ends arrives within this time, also on a busy host. */
-const IDLE_MS = 750;
+const IDLE_MS = patient(750);
 /** A grandchild that goes on writing keeps no caller longer than this. */
-const LONGEST_MS = 1_700;
+const LONGEST_MS = patient(1_700);
 /** More than the SSH window and the buffers of server and kernel hold; what comes after it was written later. */
 const MAX_TRAILING_BYTES = 4 * 1024 * 1024;
 const TICK_MS = 50;

@@ -27,10 +27,12 @@ export const isolationCases: readonly ConformanceCase[] = [
     id: 'F38',
     title: 'no path of the host is mounted',
     unless: withoutIsolation,
-    run: async ({ bottle }) => {
+    run: async ({ bottle, under }) => {
       const mounts = (await shOutput(bottle, 'cat /proc/self/mountinfo')).split('\n').map((line) => line.split(' '));
       expect(mounts.length).toBeGreaterThan(2);
-      const strange = mounts.filter((fields) => !OWN_FILES.has(fields[4] ?? '') && !PSEUDO.has(fields[fields.indexOf('-') + 1] ?? ''));
+      // the file server of a machine shows its own, the container's, below that of the machine's kernel
+      const own = under.backend.capabilities.ownKernel ? new Set([...OWN_FILES, '/proc']) : OWN_FILES;
+      const strange = mounts.filter((fields) => !own.has(fields[4] ?? '') && !PSEUDO.has(fields[fields.indexOf('-') + 1] ?? ''));
       expect(strange.map((fields) => fields.join(' '))).toEqual([]);
     },
   },
@@ -177,7 +179,8 @@ export const isolationCases: readonly ConformanceCase[] = [
       const child = spawn('sleep', ['30'], { argv0: word });
       await once(child, 'spawn');
       try {
-        expect((await readFile(`/proc/${child.pid}/cmdline`, 'utf8')).startsWith(word)).toBe(true);
+        const isShown = async (): Promise<boolean> => (await readFile(`/proc/${child.pid}/cmdline`, 'utf8')).startsWith(word);
+        await waitUntil(isShown, 3_000, 'the host shows the process');
         expect(await shOutput(bottle, 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " "')).not.toContain(word);
         expect(await shOutput(bottle, 'ls -d /proc/[0-9]* | wc -l').then(Number)).toBeLessThan(100);
         expect((await shOutput(bottle, 'tr "\\0" " " < /proc/1/cmdline')).length).toBeGreaterThan(0);

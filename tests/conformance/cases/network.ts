@@ -48,7 +48,7 @@ export const networkCases: readonly ConformanceCase[] = [
     id: 'F43',
     title: 'a raw address is unreachable at once',
     unless: withoutSeal,
-    run: async ({ bottle }) => {
+    run: async ({ bottle, under }) => {
       for (const [host, port] of [
         ['1.1.1.1', 443],
         ['8.8.8.8', 53],
@@ -59,7 +59,9 @@ export const networkCases: readonly ConformanceCase[] = [
         expect(await elapsedMs(async () => (answer = await tryTcp(bottle, host, port)))).toBeLessThan(patient(3_000));
         expect(`${host} ${answer}`).toBe(`${host} closed`);
       }
-      expect((await sh(bottle, 'cat /proc/net/route | tail -n +2 | wc -l')).stdout.toString().trim()).toBe('0');
+      // a kernel of its own may have an interface without a wire, so that programs see one
+      const ownDevices = under.backend.capabilities.ownKernel ? '^(Iface|dummy0)' : '^Iface';
+      expect(await shOutput(bottle, 'grep -vE "$0" /proc/net/route; :', [ownDevices])).toBe('');
     },
   },
   {
