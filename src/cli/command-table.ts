@@ -249,5 +249,6 @@ export const EXIT_STATUSES: readonly (readonly [status: string, meaning: string]
   ['123', 'refused: by policy, by a missing secret, or because a copy is not allowed'],
   ['124', 'a time limit ran out'],
   ['125', 'something failed on the way: runtime, gateway, channel, git, state, disk'],
+  ['126, 127', '`run`: the program cannot be executed, or is not in the bottle'],
   ['128+N', 'ended by signal N; 130 after Ctrl-C'],
 ];

@@ -1,4 +1,4 @@
-import type { Bottle, BottleProcess, ExecOptions, ExitStatus } from '../core/index.ts';
+import { type Bottle, type BottleProcess, type ExecOptions, type ExitStatus, isTerokError, TerokError } from '../core/index.ts';
 import type { RunEvents } from './api.ts';
 import type { OutputLog } from './output-log.ts';
 
@@ -9,15 +9,29 @@ export interface AgentCommand {
   readonly interactive: boolean;
 }
 
-/** Runs the agent in the bottle to its end; every chunk goes to the log first, then to the caller. */
+/**
+ * Runs the agent in the bottle to its end; every chunk goes to the log first, then to the caller. A program that is not there, or is none,
+ * ends as in a shell, with 127 or 126, and is named in the output.
+ */
 export async function runAgent(bottle: Bottle, command: AgentCommand, events: RunEvents, log: OutputLog): Promise<ExitStatus> {
-  const child = await bottle.spawn(command.argv, command.options);
+  const child = await bottle.spawn(command.argv, command.options).catch(asNoProgram);
+  if (child instanceof TerokError) {
+    const words = Buffer.from(`terok: ${child.message} ${child.hint ?? ''}\n`);
+    log.write(words);
+    await events.onOutput('stderr', words);
+    return { kind: 'exited', code: Number(child.context['exitCode']) };
+  }
   if (command.interactive) events.onProcess?.(child);
   else child.stdin.end();
   const forwarded = Promise.allSettled([forward(child, 'stdout', events, log), forward(child, 'stderr', events, log)]);
   const status = await child.exited;
   await forwarded;
   return status;
+}
+
+function asNoProgram(error: unknown): TerokError {
+  if (isTerokError(error) && error.code === 'NOT_FOUND' && error.context['kind'] === 'command') return error;
+  throw error;
 }
 
 async function forward(child: BottleProcess, name: 'stdout' | 'stderr', events: RunEvents, log: OutputLog): Promise<void> {

@@ -56,6 +56,15 @@ test('run streams both outputs apart, and ends with the status of the command', 
   expect(result).toEqual({ status: 7, signal: null, stdout: 'out\n', stderr: 'err\n' });
 });
 
+test('a program that is not in the bottle ends the task as in a shell, and is named in its log too', async () => {
+  const absent = await home.run(['run', repository, '--name', 'absent', '--', 'no-such-program']);
+  expect(absent.status).toBe(127);
+  expect(absent.stderr).toContain('terok: The command `no-such-program` was not found in the bottle.');
+  expect((await home.run(['logs', 'absent'])).stdout).toContain('no-such-program');
+  expect(JSON.parse((await home.run(['status', 'absent', '--json'])).stdout)).toMatchObject({ exit: { kind: 'exited', code: 127 } });
+  expect((await home.run(['run', repository, '--', '/etc/passwd'])).status).toBe(126);
+});
+
 test('a command that a signal ended gives 128 + the signal', async () => {
   expect((await home.run(['run', repository, '--quiet', '--', 'sh', '-c', 'kill -9 $$'])).status).toBe(137);
 });
