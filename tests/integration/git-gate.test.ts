@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { taskChanges } from '../../src/projects/git/index.ts';
 import type { GateEvent } from '../../src/sidecars/git-gate/index.ts';
+import { commitOf, packOf, pushPack, storedEntry } from '../support/pack-writer.ts';
 import { GitLab, gitIn, mustGit } from './git-harness.ts';
 
 describe('the git gate', () => {
@@ -101,6 +102,36 @@ describe('the git gate', () => {
     await mustGit(big, ['push', '--force']);
     expect(await mustGit(imported.repository, ['rev-parse', 'refs/heads/terok/shop'])).toBe(tips[0]);
     await mustGit(imported.repository, ['fsck', '--connectivity-only']);
+  });
+
+  test('gives nothing of a branch that the task does not see to a push that names it without bringing it', async () => {
+    await using lab = await GitLab.create();
+    const source = await lab.userRepository();
+    await mustGit(source, ['switch', '--quiet', '-c', 'private']);
+    const hidden = await lab.commit(source, { 'private.txt': 'private\n' }, 'Private');
+    const blob = await mustGit(source, ['rev-parse', 'HEAD:private.txt']);
+    await lab.import(source, 'other');
+    await mustGit(source, ['switch', '--quiet', 'main']);
+    const imported = await lab.import(source, 'shop');
+    const url = await lab.serve(imported, 'shop');
+    const known = await mustGit(source, ['rev-parse', 'main:README.md']);
+    for (const [name, made] of [
+      ['parent', commitOf(hidden, {})],
+      ['file', commitOf(imported.baseCommit, { 'x.txt': blob })],
+      // A file of the branch that the task sees need not come along
+      ['seen', commitOf(imported.baseCommit, { 'x.txt': known })],
+    ] as const) {
+      const push = { old: '0'.repeat(40), next: made.tip, ref: `refs/heads/terok/shop.${name}` };
+      const pack = [...packOf(2, [storedEntry('tree', made.tree), storedEntry('commit', made.commit)])];
+      // Positive control: the objects are here, so that git itself finds nothing missing
+      expect((await gitIn(imported.repository, ['cat-file', '-e', hidden])).code).toBe(0);
+      const answer = await pushPack(url, push, pack);
+      if (name === 'seen') expect(answer).toContain(`ok ${push.ref}`);
+      else expect(answer.replaceAll(/[0-9a-f]{4}\x02/g, '')).toContain('which it does not bring and this task does not see');
+    }
+    expect(await mustGit(imported.repository, ['for-each-ref', '--format=%(refname:lstrip=3)', 'refs/heads/terok/'])).toBe(
+      'shop\nshop.seen',
+    );
   });
 
   test('shows a task nothing of another one, not even by object id', async () => {

@@ -25,7 +25,7 @@ import { loadSecretlint } from './secretlint-scanner.ts';
 import { cleanCommits, keepVerdict } from './verdict-files.ts';
 
 /** Part of every policy: a change of what is looked for makes earlier verdicts void */
-const SCANNER_VERSION = 1;
+const SCANNER_VERSION = 2;
 /** Findings for which the commit is looked up, which costs a walk each */
 const LOOKED_UP = 5;
 

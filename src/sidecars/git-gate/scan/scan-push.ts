@@ -5,6 +5,7 @@
 import path from 'node:path';
 import type { GateRules } from '../../../core/gate-rules.ts';
 import type { LfsPlan } from '../../gateway/gateway-plan.ts';
+import { BorrowedObjects } from './borrowed-objects.ts';
 import { findInChanges, type PushedLink } from './change-findings.ts';
 import type { Finding } from './finding.ts';
 import { nameProblem } from './hostile-name.ts';
@@ -64,7 +65,17 @@ export async function scanPush(inputs: ScanInputs): Promise<ScanReport> {
 }
 
 async function visitAll(range: PushRange, scan: ObjectScan): Promise<void> {
-  await visitNewObjects(range, scan);
+  const quarantine = process.env.GIT_QUARANTINE_PATH;
+  const borrowed = quarantine === undefined ? undefined : new BorrowedObjects(quarantine);
+  await visitNewObjects(range, {
+    wants: (object) => {
+      borrowed?.note(object.id);
+      return scan.wants(object);
+    },
+    onBytes: (object, bytes, last) => scan.onBytes(object, bytes, last),
+    settle: async () => await scan.settle(),
+  });
+  await borrowed?.assertNone(range.trusted);
   await scan.flush();
 }
 
