@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { taskChanges } from '../../src/projects/git/index.ts';
 import type { GateEvent } from '../../src/sidecars/git-gate/index.ts';
-import { commitOf, packOf, pushPack, storedEntry } from '../support/pack-writer.ts';
+import { commitOf, idOf, packOf, pushPack, storedEntry, thinEntry } from '../support/pack-writer.ts';
 import { GitLab, gitIn, mustGit } from './git-harness.ts';
 
 describe('the git gate', () => {
@@ -115,22 +115,30 @@ describe('the git gate', () => {
     const imported = await lab.import(source, 'shop');
     const url = await lab.serve(imported, 'shop');
     const known = await mustGit(source, ['rev-parse', 'main:README.md']);
-    for (const [name, made] of [
-      ['parent', commitOf(hidden, {})],
-      ['file', commitOf(imported.baseCommit, { 'x.txt': blob })],
-      // A file of the branch that the task sees need not come along
-      ['seen', commitOf(imported.baseCommit, { 'x.txt': known })],
-    ] as const) {
+    // Deltas that copy all of their base, twice; both files are short
+    const twice = (length: number): Buffer => Buffer.from([length, 2 * length, 0x90, length, 0x90, length]);
+    const readme = `${await mustGit(source, ['cat-file', 'blob', known])}\n`;
+    const [copied, ownCopy] = ['private\n', readme].map((text) => idOf('blob', Buffer.from(text.repeat(2))));
+    const attempts = [
+      ['parent', commitOf(hidden, {}), []],
+      ['file', commitOf(imported.baseCommit, { 'x.txt': blob }), []],
+      ['base', commitOf(imported.baseCommit, { 'x.txt': copied ?? '' }), [thinEntry(blob, twice('private\n'.length))]],
+      // A file of the branch that the task sees need not come along, and may be a base
+      ['seen', commitOf(imported.baseCommit, { 'x.txt': known }), []],
+      ['thin', commitOf(imported.baseCommit, { 'y.txt': ownCopy ?? '' }), [thinEntry(known, twice(readme.length))]],
+    ] as const;
+    for (const [name, made, more] of attempts) {
       const push = { old: '0'.repeat(40), next: made.tip, ref: `refs/heads/terok/shop.${name}` };
-      const pack = [...packOf(2, [storedEntry('tree', made.tree), storedEntry('commit', made.commit)])];
+      const entries = [storedEntry('tree', made.tree), storedEntry('commit', made.commit), ...more];
+      const pack = [...packOf(entries.length, entries)];
       // Positive control: the objects are here, so that git itself finds nothing missing
       expect((await gitIn(imported.repository, ['cat-file', '-e', hidden])).code).toBe(0);
       const answer = await pushPack(url, push, pack);
-      if (name === 'seen') expect(answer).toContain(`ok ${push.ref}`);
+      if (name === 'seen' || name === 'thin') expect(answer).toContain(`ok ${push.ref}`);
       else expect(answer.replaceAll(/[0-9a-f]{4}\x02/g, '')).toContain('which it does not bring and this task does not see');
     }
     expect(await mustGit(imported.repository, ['for-each-ref', '--format=%(refname:lstrip=3)', 'refs/heads/terok/'])).toBe(
-      'shop\nshop.seen',
+      'shop\nshop.seen\nshop.thin',
     );
   });
 

@@ -8,6 +8,7 @@ export type EntryType = 'commit' | 'tree' | 'blob';
 
 const TYPES: Readonly<Record<EntryType, number>> = { commit: 1, tree: 2, blob: 3 };
 const OFS_DELTA = 6;
+const REF_DELTA = 7;
 const ADLER = 65_521;
 /** Bytes of one stored block of deflate */
 const BLOCK = 65_535;
@@ -34,6 +35,11 @@ export function deltaEntry(distance: number, delta: Buffer): PackEntry {
     offset.unshift((left & 0x7f) | 0x80);
   }
   return { bytes: [entryHead(OFS_DELTA, delta.length), Buffer.from(offset), ...stored(delta)] };
+}
+
+/** A delta against an object that the other side is to have. */
+export function thinEntry(base: string, delta: Buffer): PackEntry {
+  return { bytes: [entryHead(REF_DELTA, delta.length), Buffer.from(base, 'hex'), ...stored(delta)] };
 }
 
 /** Header, entries and checksum, as they come: nothing of a large pack is kept. */

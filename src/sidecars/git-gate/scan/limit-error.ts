@@ -1,8 +1,13 @@
 import { isTerokError, TerokError } from '../../../core/errors.ts';
 
-/** A push above a cap of the gate: the one failure of a scan whose reason is for the one who pushed. `what`: `the push brings …`. */
+/** A push that is refused before it was looked at to its end, for a reason that is for the one who pushed. */
+export function pushError(message: string, hint: string): TerokError {
+  return new TerokError('REFUSED', message, { hint, context: { pushLimit: true } });
+}
+
+/** A push above a cap of the gate. `what`: `the push brings …`. */
 export function limitError(what: string, hint: string): TerokError {
-  return new TerokError('REFUSED', `the push brings ${what}, which is above the limit of the gate`, { hint, context: { pushLimit: true } });
+  return pushError(`the push brings ${what}, which is above the limit of the gate`, hint);
 }
 
 export function isLimitError(error: unknown): error is TerokError {

@@ -3,6 +3,7 @@
  * Out of scope: which refs may be written; who is told. Fail-safe direction: whatever cannot be read to its end refuses the push.
  */
 import path from 'node:path';
+import { TerokError } from '../../../core/errors.ts';
 import type { GateRules } from '../../../core/gate-rules.ts';
 import type { LfsPlan } from '../../gateway/gateway-plan.ts';
 import { BorrowedObjects } from './borrowed-objects.ts';
@@ -66,16 +67,17 @@ export async function scanPush(inputs: ScanInputs): Promise<ScanReport> {
 
 async function visitAll(range: PushRange, scan: ObjectScan): Promise<void> {
   const quarantine = process.env.GIT_QUARANTINE_PATH;
-  const borrowed = quarantine === undefined ? undefined : new BorrowedObjects(quarantine);
+  if (quarantine === undefined) throw new TerokError('GIT_FAILED', 'git did not say where the objects of the push are.');
+  const borrowed = new BorrowedObjects(quarantine);
   await visitNewObjects(range, {
     wants: (object) => {
-      borrowed?.note(object.id);
+      borrowed.note(object.id);
       return scan.wants(object);
     },
     onBytes: (object, bytes, last) => scan.onBytes(object, bytes, last),
     settle: async () => await scan.settle(),
   });
-  await borrowed?.assertNone(range.trusted);
+  await borrowed.assertNone(range.trusted);
   await scan.flush();
 }
 
