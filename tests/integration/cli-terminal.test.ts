@@ -170,9 +170,10 @@ describe.skipIf(reason !== undefined)(`on a terminal${reason === undefined ? '' 
   it('colours are for people, and not for those who set NO_COLOR', async () => {
     const paint = async (value: string): Promise<string> => {
       await enter(
-        `clear; env -u NO_COLOR ${value} '${process.execPath}' '${BIN}' lst 2>&1 | cat -v; NO_COLOR=${value === '' ? '' : '1'} script -qec "'${process.execPath}' '${BIN}' lst" /dev/null | cat -v`,
+        `clear; env -u NO_COLOR ${value} '${process.execPath}' '${BIN}' lst 2>&1 | cat -v; NO_COLOR=${value === '' ? '' : '1'} script -qec "'${process.execPath}' '${BIN}' lst" /dev/null | cat -v; printf 'end of %s\\n' '<${value}>'`,
       );
-      return await terminal.shows(/code: USAGE[\s\S]*code: USAGE/);
+      // Not the screen of the call before, and not what was typed
+      return await terminal.shows(new RegExp(`code: USAGE[\\s\\S]*code: USAGE[\\s\\S]*end of <${value}>`));
     };
     expect(await paint('')).toContain('^[[31merror:');
     expect(await paint('NO_COLOR=1')).not.toContain('^[[');

@@ -174,7 +174,7 @@ describe('what agents do', () => {
 
   it('is missing: a clear error with the name', async () => {
     const result = await end('no-such-agent');
-    expect(result.code).toBe(121);
+    expect(result.code).toBe(127);
     expect(result.stderr).toContain('no-such-agent');
   });
 
