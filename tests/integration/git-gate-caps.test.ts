@@ -34,18 +34,20 @@ test('a chain of deltas longer than the cap is refused, one of an eighth of it i
   expect(await gate.refs()).toEqual(['refs/heads/terok/shop', ref(`chain-${SCAN_LIMITS.deltaDepth / 8}`)]);
 });
 
-/** A blob, `depth` blobs that each are made of the one before, and a commit. */
+/** A blob, `depth` blobs that each are made of the one before, and a commit with all of them. */
 function chainOf(gate: { readonly url: string; readonly baseCommit: string }, depth: number): Parameters<typeof pushPack> {
   const base = Buffer.from('a line\n');
-  const { tree, commit, tip } = commitOf(gate.baseCommit, { 'a.txt': idOf('blob', base) });
+  const blobs: Record<string, string> = { 'a.txt': idOf('blob', base) };
   const entries: PackEntry[] = [storedEntry('blob', base)];
   for (let at = 0; at < depth; at += 1) {
     const content = Buffer.from(`${at}\n`.padStart(base.length));
+    blobs[`${at}.txt`] = idOf('blob', content);
     const before = [...(entries.at(-1)?.bytes ?? [])].reduce((sum, part) => sum + part.length, 0);
     // Size of the base, size of what is made, one instruction: insert so many bytes
     const delta = Buffer.concat([Buffer.from([base.length, content.length, content.length]), content]);
     entries.push({ bytes: [...deltaEntry(before, delta).bytes] });
   }
+  const { tree, commit, tip } = commitOf(gate.baseCommit, blobs);
   entries[0] = { bytes: [...storedEntry('blob', base).bytes] };
   entries.push(storedEntry('tree', tree), storedEntry('commit', commit));
   return [gate.url, { old: NONE, next: tip, ref: ref(`chain-${depth}`) }, packOf(entries.length, entries)];
