@@ -50,8 +50,10 @@ async function keep(): Promise<void> {
 const read = (): Promise<CliResult> => terok.run(['exec', SLUG, '--', 'sh', '-c', 'cat ~/precious']);
 
 /** The gate keeps what a task had pushed. */
+/** The service of a killed terok ends by itself after ten idle seconds. */
 async function expectNothingLeft(): Promise<void> {
-  expect((await leftovers(terok)).filter((left) => !left.endsWith('.git'))).toEqual([]);
+  const left = async (): Promise<string[]> => (await leftovers(terok)).filter((each) => !each.endsWith('.git'));
+  await expect.poll(left, { timeout: 20_000, interval: 500 }).toEqual([]);
 }
 
 describe('a kept bottle', () => {
