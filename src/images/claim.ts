@@ -6,11 +6,20 @@
 import { randomUUID } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { z } from 'zod';
-import { identifyProcess, isAlive, isTerokError, readStateFile, TerokError, withLock, writeStateFile } from '../core/index.ts';
+import {
+  identifyProcess,
+  isAlive,
+  isTerokError,
+  processIdentitySchema,
+  readStateFile,
+  TerokError,
+  withLock,
+  writeStateFile,
+} from '../core/index.ts';
 
 const claimSchema = z.strictObject({
   token: z.string(),
-  holder: z.strictObject({ pid: z.int(), startTime: z.string(), bootId: z.string() }),
+  holder: processIdentitySchema,
 });
 
 type Claim = z.output<typeof claimSchema>;

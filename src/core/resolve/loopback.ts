@@ -6,6 +6,7 @@ import { ignoreCodes, TerokError } from '../errors.ts';
 import { withLock } from '../lock.ts';
 import { bottleDirs, type TerokPaths } from '../paths.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../process-identity.ts';
+import { processIdentitySchema } from '../process-identity-schema.ts';
 import { readStateFile, writeStateFile } from '../state-file.ts';
 
 /** Every address of 127.0.0.0/8 is this host on Linux; this block is seldom used by anything else. */
@@ -13,11 +14,10 @@ const BLOCK = '127.77';
 const HOSTS_PER_OCTET = 254;
 const ADDRESSES = 256 * HOSTS_PER_OCTET;
 
-const identity = z.strictObject({ pid: z.int(), startTime: z.string(), bootId: z.string() });
 const registry = z.strictObject({
   version: z.literal(1),
   /** Address → the bottle that has it and the process that took it */
-  aliases: z.record(z.string(), z.strictObject({ slug: z.string(), holder: identity })),
+  aliases: z.record(z.string(), z.strictObject({ slug: z.string(), holder: processIdentitySchema })),
 });
 type Registry = z.infer<typeof registry>;
 

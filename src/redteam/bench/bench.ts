@@ -7,13 +7,13 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
 import {
   type BackendCapabilities,
   identifyProcess,
   isAlive,
   makePrivateDir,
   messageOf,
+  processIdentitySchema,
   readStateFile,
   resolvePaths,
   settleAll,
@@ -59,7 +59,6 @@ export interface BenchOptions {
 }
 
 const OWNER_FILE = 'owner.json';
-const ownerSchema = z.strictObject({ pid: z.int(), startTime: z.string(), bootId: z.string() });
 
 export async function openBench(options: BenchOptions): Promise<RedBench> {
   const env = options.env ?? process.env;
@@ -161,7 +160,7 @@ async function removeLeftovers(user: TerokPaths, env: NodeJS.ProcessEnv): Promis
   if (!existsSync(base)) return;
   for (const name of await readdir(base)) {
     const directory = path.join(base, name);
-    const owner = await readStateFile(path.join(directory, OWNER_FILE), ownerSchema);
+    const owner = await readStateFile(path.join(directory, OWNER_FILE), processIdentitySchema);
     if (owner === undefined || isAlive(owner)) continue;
     try {
       await removeTasks(createTerok({ env: { ...env, ...ownDirectories(directory) } }));

@@ -1,5 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { systemCodeOf, TerokError } from '../../core/errors.ts';
+import { readJsonFile, replaceJsonFile } from './json-file.ts';
 
 /** Totals of one route. */
 export interface Spent {
@@ -38,36 +37,18 @@ export class BudgetFile {
   }
 
   #write(totals: ReadonlyMap<string, Spent>): void {
-    if (this.#file === undefined) return;
-    const staged = `${this.#file}.${process.pid}`;
-    writeFileSync(staged, JSON.stringify({ version: 1, routes: Object.fromEntries(totals) }), { mode: 0o600 });
-    renameSync(staged, this.#file);
+    if (this.#file !== undefined) replaceJsonFile(this.#file, { version: 1, routes: Object.fromEntries(totals) }, { flush: false });
   }
 }
 
 function read(file: string): Map<string, Spent> {
-  const text = readText(file);
-  if (text === undefined) return new Map();
-  try {
-    const { version, routes } = JSON.parse(text) as { readonly version: unknown; readonly routes: Record<string, unknown> };
-    const entries = Object.entries(routes);
-    if (version === 1 && entries.every((entry): entry is [string, Spent] => isSpent(entry[1]))) return new Map(entries);
-  } catch (error) {
-    if (!(error instanceof SyntaxError) && !(error instanceof TypeError)) throw error;
-  }
-  throw new TerokError('STATE_CORRUPT', `\`${file}\` does not hold what the gateway wrote there.`, {
-    context: { file },
-    hint: 'Move the file away; the budgets of this bottle then begin anew.',
-  });
+  return readJsonFile(file, parseTotals, 'Move the file away; the budgets of this bottle then begin anew.') ?? new Map<string, Spent>();
 }
 
-function readText(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+function parseTotals({ version, routes }: Readonly<Record<string, unknown>>): Map<string, Spent> | undefined {
+  const entries = Object.entries(Object(routes) as Record<string, unknown>);
+  const isWhole = version === 1 && typeof routes === 'object' && routes !== null;
+  return isWhole && entries.every((entry): entry is [string, Spent] => isSpent(entry[1])) ? new Map(entries) : undefined;
 }
 
 function isSpent(value: unknown): value is Spent {

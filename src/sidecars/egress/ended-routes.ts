@@ -2,12 +2,11 @@
  * Scope: which routes of a bottle have ended, kept on disk, so that no clock opens one again, not even after a reboot.
  * Out of scope: grants themselves. Fail-safe direction: what was once seen ended stays so.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { digestOf } from '../../core/canonical-json.ts';
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
-import { systemCodeOf, TerokError } from '../../core/errors.ts';
 import { type Clock, msLeft, readClock } from '../../core/route-end.ts';
+import { asStrings, readJsonFile, replaceJsonFile } from './json-file.ts';
 
 /** A person has to give and lose that many before the oldest is forgotten. */
 const MAX_ENDED = 10_000;
@@ -49,9 +48,7 @@ export class EndedRoutes {
   save(): void {
     if (this.#unsaved.size === 0) return;
     const ended = [...new Set([...read(this.#file), ...this.#unsaved])].slice(-MAX_ENDED);
-    const staged = `${this.#file}.${process.pid}`;
-    writeFileSync(staged, JSON.stringify({ version: 1, ended }), { mode: 0o600, flush: true });
-    renameSync(staged, this.#file);
+    replaceJsonFile(this.#file, { version: 1, ended }, { flush: true });
     this.#unsaved.clear();
   }
 }
@@ -62,15 +59,6 @@ function keyOf({ name: _, ...route }: Route): string {
 }
 
 function read(file: string): readonly string[] {
-  try {
-    const { version, ended } = Object(JSON.parse(readFileSync(file, 'utf8'))) as { readonly version?: unknown; readonly ended?: unknown };
-    if (version === 1 && Array.isArray(ended) && ended.every((key): key is string => typeof key === 'string')) return ended;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return [];
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new TerokError('STATE_CORRUPT', `\`${file}\` does not hold what terok wrote there.`, {
-    context: { file },
-    hint: 'Move the file away; a timed grant that has ended then depends on the clock of this machine alone.',
-  });
+  const hint = 'Move the file away; a timed grant that has ended then depends on the clock of this machine alone.';
+  return readJsonFile(file, ({ version, ended }) => (version === 1 ? asStrings(ended) : undefined), hint) ?? [];
 }

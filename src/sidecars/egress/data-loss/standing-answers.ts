@@ -2,8 +2,8 @@
  * Scope: which finds a person has said yes to, and for how long; what holds for ever lies on disk. Out of scope: asking (`questions.ts`).
  * Fail-safe direction: a file that cannot be read is an error; a timed yes ends with its gateway, whatever the clock says.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { systemCodeOf, TerokError } from '../../../core/errors.ts';
+import { rmSync } from 'node:fs';
+import { asStrings, readJsonFile, replaceJsonFile } from '../json-file.ts';
 
 /** How long a yes holds for the same find on the same host: for one request, for the life of the bottle, or for a time. */
 export type AnswerHold = 'once' | 'always' | { readonly forMs: number };
@@ -32,12 +32,8 @@ export class StandingAnswers {
   add(key: string, hold: AnswerHold = USUAL): void {
     if (hold === 'once') return;
     if (hold !== 'always') return void this.#until.set(key, performance.now() + hold.forMs);
-    if (this.#file !== undefined) {
-      const staged = `${this.#file}.${process.pid}`;
-      const allowed = [...this.#always, key].slice(-MAX_ALWAYS);
-      writeFileSync(staged, JSON.stringify({ version: 1, allowed }), { mode: 0o600, flush: true });
-      renameSync(staged, this.#file);
-    }
+    const allowed = [...this.#always, key].slice(-MAX_ALWAYS);
+    if (this.#file !== undefined) replaceJsonFile(this.#file, { version: 1, allowed }, { flush: true });
     this.#always.add(key);
   }
 
@@ -50,15 +46,6 @@ export class StandingAnswers {
 }
 
 function read(file: string): readonly string[] {
-  try {
-    const { version, allowed } = Object(JSON.parse(readFileSync(file, 'utf8'))) as Readonly<Record<string, unknown>>;
-    if (version === 1 && Array.isArray(allowed) && allowed.every((key): key is string => typeof key === 'string')) return allowed;
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return [];
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  throw new TerokError('STATE_CORRUPT', `\`${file}\` does not hold what the gateway wrote there.`, {
-    context: { file },
-    hint: 'Move the file away; what was allowed for ever is asked about again.',
-  });
+  const hint = 'Move the file away; what was allowed for ever is asked about again.';
+  return readJsonFile(file, ({ version, allowed }) => (version === 1 ? asStrings(allowed) : undefined), hint) ?? [];
 }

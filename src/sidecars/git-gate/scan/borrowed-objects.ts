@@ -5,8 +5,8 @@
  * Fail-safe direction: what is neither in this repository itself nor reachable from what the task sees refuses the push.
  */
 import path from 'node:path';
-import { pushError } from './limit-error.ts';
-import { OwnObjects } from './pack-index.ts';
+import { OwnObjects } from './own-objects.ts';
+import { pushError } from './push-error.ts';
 import { startGit } from './quarantine-git.ts';
 import { readParts } from './read-lines.ts';
 

@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { messageOf } from '../../../core/errors.ts';
 import { judgePush } from './judge-push.ts';
-import { isLimitError } from './limit-error.ts';
+import { isPushError } from './push-error.ts';
 import type { ScanJob } from './scan-job.ts';
 import { SCAN_LIMITS } from './scan-limits.ts';
 
@@ -25,9 +25,9 @@ try {
   process.exitCode = summary.outcome === 'refused' ? 1 : 0;
 } catch (error) {
   // A limit is the pusher's to know; anything else is the host's, whose paths stay there
-  const reason = isLimitError(error) ? `${messageOf(error)}. ${error.hint ?? ''}` : 'the gate could not check this push.';
+  const reason = isPushError(error) ? `${messageOf(error)}. ${error.hint ?? ''}` : 'the gate could not check this push.';
   say(['terok: nothing of this push was taken:', `terok:   ${reason.trim()}`]);
-  if (!isLimitError(error)) say(['terok: The person who runs this task finds the cause in the log of the gate.']);
+  if (!isPushError(error)) say(['terok: The person who runs this task finds the cause in the log of the gate.']);
   noteFailure(messageOf(error));
   process.exitCode = 1;
 } finally {

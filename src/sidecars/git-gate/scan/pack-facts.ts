@@ -2,8 +2,8 @@
  * Scope: how many objects a pack has and how long its longest chain of deltas is, from the heads of its entries alone.
  * Out of scope: contents. Fail-safe direction: a pack or index that is not understood is an error.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { TerokError } from '../../../core/errors.ts';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { malformedPack, PackIndex } from './pack-index.ts';
 
 export interface PackFacts {
   readonly objects: number;
@@ -15,48 +15,19 @@ const OFS_DELTA = 6;
 const REF_DELTA = 7;
 /** Type and size take at most 10 bytes, an offset 10, an id 32 */
 const HEAD_BYTES = 48;
-const FANOUT_END = 8 + 256 * 4;
 
 /** @param indexFile the `.idx` of version 2 beside the `.pack` */
 export function readPackFacts(packFile: string, indexFile: string, idBytes: number): PackFacts {
-  const index = readWhole(indexFile);
-  if (index.readUInt32BE(0) !== 0xff744f63 || index.readUInt32BE(4) !== 2) throw malformed('its index is not of version 2');
-  const count = index.readUInt32BE(FANOUT_END - 4);
-  const offsets = readOffsets(index, count, idBytes);
+  const index = new PackIndex(indexFile);
+  const offsets = index.offsets(idBytes);
+  const offsetOf = (id: Buffer): number | undefined => offsets[index.find(id) ?? -1];
   const pack = openSync(packFile, 'r');
   try {
-    const baseOf = (offset: number): number | undefined =>
-      readBase(pack, offset, (id) => findOffset(index, { count, idBytes, id, offsets }));
-    return { objects: count, deltaDepth: longestChain(offsets, baseOf) };
+    const baseOf = (offset: number): number | undefined => readBase(pack, offset, (head) => offsetOf(head.subarray(0, idBytes)));
+    return { objects: index.count, deltaDepth: longestChain(offsets, baseOf) };
   } finally {
     closeSync(pack);
   }
-}
-
-function readWhole(file: string): Buffer {
-  const descriptor = openSync(file, 'r');
-  try {
-    const bytes = Buffer.alloc(fstatSync(descriptor).size);
-    for (let at = 0; at < bytes.length; ) {
-      const read = readSync(descriptor, bytes, at, bytes.length - at, at);
-      if (read === 0) throw malformed('its index is cut off');
-      at += read;
-    }
-    return bytes;
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function readOffsets(index: Buffer, count: number, idBytes: number): Float64Array {
-  const small = FANOUT_END + count * (idBytes + 4);
-  const large = small + count * 4;
-  const offsets = new Float64Array(count);
-  for (let at = 0; at < count; at += 1) {
-    const value = index.readUInt32BE(small + at * 4);
-    offsets[at] = value < 0x8000_0000 ? value : Number(index.readBigUInt64BE(large + (value - 0x8000_0000) * 8));
-  }
-  return offsets;
 }
 
 /** An entry is `type and size`, then for a delta the distance to its base or the id of it. */
@@ -77,22 +48,6 @@ function readBase(pack: number, offset: number, find: (id: Buffer) => number | u
   return offset - distance;
 }
 
-function findOffset(
-  index: Buffer,
-  { count, idBytes, id, offsets }: { count: number; idBytes: number; id: Buffer; offsets: Float64Array },
-): number | undefined {
-  let [low, high] = [0, count];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const start = FANOUT_END + middle * idBytes;
-    const order = index.compare(id, 0, idBytes, start, start + idBytes);
-    if (order === 0) return offsets[middle];
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
-}
-
 function longestChain(offsets: Float64Array, baseOf: (offset: number) => number | undefined): number {
   const depths = new Map<number, number>();
   let longest = 0;
@@ -101,7 +56,7 @@ function longestChain(offsets: Float64Array, baseOf: (offset: number) => number 
     let offset: number | undefined = start;
     while (offset !== undefined && !depths.has(offset)) {
       chain.push(offset);
-      if (chain.length > offsets.length) throw malformed('its deltas go in a circle');
+      if (chain.length > offsets.length) throw malformedPack('its deltas go in a circle');
       offset = baseOf(offset);
     }
     let depth = offset === undefined ? -1 : (depths.get(offset) ?? -1);
@@ -112,8 +67,4 @@ function longestChain(offsets: Float64Array, baseOf: (offset: number) => number 
     longest = Math.max(longest, depth);
   }
   return longest;
-}
-
-function malformed(problem: string): TerokError {
-  return new TerokError('GIT_FAILED', `The pack of the push cannot be judged: ${problem}.`);
 }

@@ -1,21 +1,27 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+/*
+ * Scope: the index of one pack, version 2: which objects the pack has and where. Out of scope: the pack.
+ * Fail-safe direction: an index that is not understood is an error.
+ */
+import { readFileSync } from 'node:fs';
+import { TerokError } from '../../../core/errors.ts';
 
 const FANOUT = 8;
 const IDS = FANOUT + 256 * 4;
+const LARGE = 0x8000_0000;
 
-/** The object ids of one pack, each of which can be marked. The index is of version 2, which `pack-facts.ts` checks. */
-class PackIndex {
+export class PackIndex {
+  readonly count: number;
   readonly #bytes: Buffer;
-  readonly #marked: Uint8Array;
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-    this.#marked = new Uint8Array(bytes.readUInt32BE(IDS - 4));
+  constructor(file: string) {
+    this.#bytes = readFileSync(file);
+    if (this.#bytes.readUInt32BE(0) !== 0xff744f63 || this.#bytes.readUInt32BE(4) !== 2)
+      throw malformedPack('its index is not of version 2');
+    this.count = this.#bytes.readUInt32BE(IDS - 4);
   }
 
-  /** False where the pack does not have the object. */
-  mark(id: Buffer): boolean {
+  /** Place of an object in the order of ids; undefined where the pack does not have it. */
+  find(id: Buffer): number | undefined {
     const first = id[0] ?? 0;
     let low = first === 0 ? 0 : this.#bytes.readUInt32BE(FANOUT + (first - 1) * 4);
     let high = this.#bytes.readUInt32BE(FANOUT + first * 4);
@@ -23,50 +29,31 @@ class PackIndex {
       const middle = (low + high) >> 1;
       const start = IDS + middle * id.length;
       const order = id.compare(this.#bytes, start, start + id.length);
-      if (order === 0) {
-        this.#marked[middle] = 1;
-        return true;
-      }
+      if (order === 0) return middle;
       if (order < 0) high = middle;
       else low = middle + 1;
     }
-    return false;
+    return undefined;
   }
 
-  *unmarked(idBytes: number): Generator<string> {
-    for (const [at, mark] of this.#marked.entries())
-      if (mark === 0) yield this.#bytes.toString('hex', IDS + at * idBytes, IDS + (at + 1) * idBytes);
-  }
-}
-
-/** The objects that lie in one directory of objects itself, and in none that it borrows from. */
-export class OwnObjects {
-  readonly #directory: string;
-  #indexes: readonly PackIndex[] | undefined;
-
-  constructor(directory: string) {
-    this.#directory = directory;
+  /** Hexadecimal */
+  idAt(place: number, idBytes: number): string {
+    return this.#bytes.toString('hex', IDS + place * idBytes, IDS + (place + 1) * idBytes);
   }
 
-  /** Marks the object; false where it is not here. */
-  mark(id: string): boolean {
-    const bytes = Buffer.from(id, 'hex');
-    return this.#packs.some((index) => index.mark(bytes)) || existsSync(path.join(this.#directory, id.slice(0, 2), id.slice(2)));
-  }
-
-  /** Objects of packs that were not marked. */
-  *unmarked(idBytes: number): Generator<string> {
-    for (const index of this.#packs) yield* index.unmarked(idBytes);
-  }
-
-  get #packs(): readonly PackIndex[] {
-    return (this.#indexes ??= readIndexes(path.join(this.#directory, 'pack')));
+  /** Of each object in the order of ids, in bytes from the start of the pack. */
+  offsets(idBytes: number): Float64Array {
+    const small = IDS + this.count * (idBytes + 4);
+    const large = small + this.count * 4;
+    const offsets = new Float64Array(this.count);
+    for (let at = 0; at < this.count; at += 1) {
+      const value = this.#bytes.readUInt32BE(small + at * 4);
+      offsets[at] = value < LARGE ? value : Number(this.#bytes.readBigUInt64BE(large + (value - LARGE) * 8));
+    }
+    return offsets;
   }
 }
 
-function readIndexes(dir: string): PackIndex[] {
-  if (!existsSync(dir)) return [];
-  return readdirSync(dir)
-    .filter((name) => name.endsWith('.idx'))
-    .map((name) => new PackIndex(readFileSync(path.join(dir, name))));
+export function malformedPack(problem: string): TerokError {
+  return new TerokError('GIT_FAILED', `The pack of the push cannot be judged: ${problem}.`);
 }
