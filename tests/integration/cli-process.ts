@@ -1,5 +1,5 @@
-import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { type ChildProcessWithoutNullStreams, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -45,6 +45,30 @@ export class CliHome {
     child.stdin.on('error', () => undefined);
     child.stdin.end(options.input ?? '');
     return await resultOf(child);
+  }
+
+  /** Undefined where Podman makes bottles here; with `TEROK_REQUIRE_PODMAN=1` anything else is an error. */
+  async whyNoPodman(): Promise<string | undefined> {
+    const backends = JSON.parse((await this.run(['backend', 'list', '--json'])).stdout) as { name: string; probe: { state: string } }[];
+    if (backends.find(({ name }) => name === 'podman')?.probe.state === 'available') return undefined;
+    const reason = 'podman is not usable here';
+    if (process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(reason);
+    return reason;
+  }
+
+  /** A repository with these files and one commit. */
+  repository(name: string, files: Readonly<Record<string, string>> = {}): string {
+    const directory = path.join(this.root, name);
+    mkdirSync(directory);
+    for (const [file, text] of Object.entries(files)) writeFileSync(path.join(directory, file), text);
+    const git = ['-C', directory, '-c', 'user.name=t', '-c', 'user.email=t@example.com'];
+    for (const args of [
+      ['init', '-q', '-b', 'main'],
+      ['add', '-A'],
+      ['commit', '-q', '--allow-empty', '-m', 'Start'],
+    ])
+      execFileSync('git', [...git, ...args]);
+    return directory;
   }
 
   remove(): void {

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { waitUntil } from '../conformance/support/in-bottle.ts';
@@ -20,17 +20,9 @@ let unusable: string | undefined;
 
 beforeAll(async () => {
   home = new CliHome();
-  repository = path.join(home.root, 'shop');
-  mkdirSync(repository);
-  const git = (...args: string[]): void =>
-    void execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args]);
-  git('init', '-q', '-b', 'main');
-  writeFileSync(path.join(repository, 'price.txt'), '10\n');
-  git('add', '-A');
-  git('commit', '-q', '-m', 'Start');
-  const backends = JSON.parse((await home.run(['backend', 'list', '--json'])).stdout) as { name: string; probe: { state: string } }[];
-  if (backends.find(({ name }) => name === 'podman')?.probe.state !== 'available') unusable = 'podman is not usable here';
-  else expect((await home.run(['image', 'build'])).status).toBe(0);
+  repository = home.repository('shop', { 'price.txt': '10\n' });
+  unusable = await home.whyNoPodman();
+  if (unusable === undefined) expect((await home.run(['image', 'build'])).status).toBe(0);
 });
 
 afterAll(async () => {
@@ -41,7 +33,6 @@ afterAll(async () => {
 });
 
 beforeEach(({ skip }) => {
-  if (unusable !== undefined && process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(unusable);
   if (unusable !== undefined) skip(unusable);
 });
 

@@ -1,6 +1,5 @@
 /* What a person decides about data that a bottle wants to send: real command line, real bottle, a server on the loopback of the host. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -23,28 +22,19 @@ const server = createServer((request, response) => {
 
 beforeAll(async () => {
   home = new CliHome();
-  const listed = JSON.parse((await home.run(['backend', 'list', '--json'])).stdout) as { name: string; probe: { state: string } }[];
-  if (listed.find(({ name }) => name === 'podman')?.probe.state !== 'available') {
-    unusable = 'podman is not usable here';
-    return;
-  }
+  unusable = await home.whyNoPodman();
+  if (unusable !== undefined) return;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
   const route = `{ name: asks, hosts: [${HOST}], ports: [${port}], mode: inspect, privateNetworks: [127.0.0.1/32], dataLoss: { secrets: ask } }`;
   writeFileSync(path.join(home.configDir, 'config.yml'), `egress:\n  routes:\n    - ${route}\n`);
   expect(await home.run(['secret', 'set', 'bank'], { input: SECRET })).toMatchObject({ status: 0 });
   expect((await home.run(['image', 'build'])).status).toBe(0);
-  const repository = path.join(home.root, 'mail');
-  mkdirSync(repository);
-  const git = (...args: string[]): void =>
-    void execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args]);
-  git('init', '-q', '-b', 'main');
-  git('commit', '-q', '--allow-empty', '-m', 'Start');
+  const repository = home.repository('mail');
   expect(await home.run(['run', repository, '--name', TASK, '--keep', '--quiet', '--', 'true'])).toMatchObject({ status: 0 });
 }, 180_000);
 
 beforeEach(({ skip }) => {
-  if (unusable !== undefined && process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(unusable);
   if (unusable !== undefined) skip(unusable);
   seen.length = 0;
 });

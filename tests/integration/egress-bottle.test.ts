@@ -1,6 +1,5 @@
 /* Rules of the configuration as a real bottle meets them: further CAs, tenants, budgets, names nobody allowed, a gateway that is killed. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
@@ -18,6 +17,7 @@ const RECOVERY_MS = 2_000;
 
 let home: CliHome;
 let unusable: string | undefined;
+let repository = '';
 let plainPort = 0;
 let securePort = 0;
 const answer: http.RequestListener = (request, response) => response.end(`served ${request.url}\n`);
@@ -25,27 +25,18 @@ const servers: http.Server[] = [];
 
 beforeAll(async () => {
   home = new CliHome();
-  const listed = JSON.parse((await home.run(['backend', 'list', '--json'])).stdout) as { name: string; probe: { state: string } }[];
-  if (listed.find(({ name }) => name === 'podman')?.probe.state !== 'available') {
-    unusable = 'podman is not usable here';
-    return;
-  }
+  unusable = await home.whyNoPodman();
+  if (unusable !== undefined) return;
   const ca = await mintBottleCa('company');
   writeFileSync(path.join(home.root, 'company.pem'), ca.certificatePem);
   servers.push(http.createServer(answer), https.createServer(await serverCertificate(ca, HOST), answer));
   [plainPort = 0, securePort = 0] = await Promise.all(servers.map(listen));
   configure('');
   expect((await home.run(['image', 'build'])).status).toBe(0);
-  const repository = path.join(home.root, 'rules');
-  mkdirSync(repository);
-  const git = (...args: string[]): void =>
-    void execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args]);
-  git('init', '-q', '-b', 'main');
-  git('commit', '-q', '--allow-empty', '-m', 'Start');
+  repository = home.repository('rules');
 }, patient(180_000));
 
 beforeEach(({ skip }) => {
-  if (unusable !== undefined && process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(unusable);
   if (unusable !== undefined) skip(unusable);
 });
 
@@ -70,7 +61,6 @@ function configure(more: string): void {
 /** A bottle of its own that stays; its configuration is that of its start. */
 async function restart(): Promise<void> {
   await home.run(['rm', '--force', TASK]);
-  const repository = path.join(home.root, 'rules');
   expect(await home.run(['run', repository, '--name', TASK, '--keep', '--quiet', '--', 'true'])).toMatchObject({ status: 0 });
 }
 

@@ -1,7 +1,5 @@
 /* `terok egress` and `terok audit` around a bottle that runs: real command line, real gateway, a server on the loopback of the host. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -29,19 +27,9 @@ const server = createServer((request: IncomingMessage, response: ServerResponse)
 
 beforeAll(async () => {
   home = new CliHome();
-  const listed = await json<{ name: string; probe: { state: string } }[]>('backend', 'list');
-  if (listed.find(({ name }) => name === 'podman')?.probe.state !== 'available') {
-    unusable = 'podman is not usable here';
-    return;
-  }
-  repository = path.join(home.root, 'shop');
-  await mkdir(repository);
-  const git = (...args: string[]): void =>
-    void execFileSync('git', ['-C', repository, '-c', 'user.name=t', '-c', 'user.email=t@example.com', ...args]);
-  git('init', '-q', '-b', 'main');
-  writeFileSync(path.join(repository, 'a.txt'), 'hello\n');
-  git('add', '-A');
-  git('commit', '-q', '-m', 'Start');
+  unusable = await home.whyNoPodman();
+  if (unusable !== undefined) return;
+  repository = home.repository('shop', { 'a.txt': 'hello\n' });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   port = (server.address() as AddressInfo).port;
   expect((await home.run(['image', 'build'])).status).toBe(0);
@@ -56,7 +44,6 @@ afterAll(async () => {
 });
 
 beforeEach(({ skip }) => {
-  if (unusable !== undefined && process.env['TEROK_REQUIRE_PODMAN'] === '1') throw new Error(unusable);
   if (unusable !== undefined) skip(unusable);
 });
 

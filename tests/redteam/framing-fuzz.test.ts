@@ -9,18 +9,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SMUGGLED, smugglingTries } from '../../src/redteam/egress/smuggling.ts';
 import { LOOPBACK, listen, NAME, Rig } from '../integration/egress-harness.ts';
+import { fuzzParameters } from './fuzz-parameters.ts';
 import { type RawField, rawHttp2Request } from './raw-http2.ts';
 import { StrictServer } from './strict-server.ts';
 
-const SECONDS = Number(process.env['TEROK_FUZZ_SECONDS'] ?? 8);
-const seed = process.env['TEROK_FUZZ_SEED'];
-const PARAMETERS = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: SECONDS * 1_000,
-  markInterruptAsFailure: false,
-  ...(seed === undefined ? {} : { seed: Number(seed) }),
-};
-const TIMEOUT_MS = SECONDS * 1_000 + 60_000;
+const { parameters: PARAMETERS, timeoutMs: TIMEOUT_MS } = fuzzParameters(8);
 const JUDGED = '/judged';
 const SILENCE_MS = 40;
 const NO_ANSWER_MS = 150;

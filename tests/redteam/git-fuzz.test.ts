@@ -12,16 +12,9 @@ import { isTerokError } from '../../src/core/index.ts';
 import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
 import { GitLab, mustGit } from '../integration/git-harness.ts';
 import { packet, packOf } from '../support/pack-writer.ts';
+import { fuzzParameters } from './fuzz-parameters.ts';
 
-const SECONDS = Number(process.env['TEROK_FUZZ_SECONDS'] ?? 6);
-const seed = process.env['TEROK_FUZZ_SEED'];
-const PARAMETERS = {
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: SECONDS * 1_000,
-  markInterruptAsFailure: false,
-  ...(seed === undefined ? {} : { seed: Number(seed) }),
-};
-const TIMEOUT_MS = SECONDS * 1_000 + 60_000;
+const { parameters: PARAMETERS, timeoutMs: TIMEOUT_MS } = fuzzParameters(6);
 const NONE = '0'.repeat(40);
 
 interface Answer {
