@@ -1,8 +1,8 @@
-import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { verifyAuditLog } from '../../src/core/index.ts';
-import { decisionLog } from '../../src/projects/git/index.ts';
+import { decisionLog, listDecisions } from '../../src/projects/git/index.ts';
 import { createContext } from '../../src/tasks/context.ts';
 import { forwardPush } from '../../src/tasks/forward-push.ts';
 import { type ForgeProject, openForgeProject } from './forge-project.ts';
@@ -73,6 +73,47 @@ test('what went on by itself is in the chain as well', async () => {
   expect(entries).toMatchObject([
     { kind: 'forward', outcome: 'begun', commit },
     { kind: 'forward', decision: 'allow', outcome: 'forwarded', commit },
+  ]);
+});
+
+/** Kept as terok wrote it when the use of an approval was a time and a text. */
+const EARLIER_DECISIONS = `{
+  "version": 1,
+  "entries": [
+    {
+      "kind": "approval",
+      "id": "8c3f9e5d10ab",
+      "by": { "user": "dev", "uid": 1000, "host": "desk" },
+      "at": "2026-11-20T10:00:00.000Z",
+      "ref": "refs/heads/terok/shop",
+      "old": "1111111111111111111111111111111111111111",
+      "new": "2222222222222222222222222222222222222222",
+      "tree": "3333333333333333333333333333333333333333",
+      "policy": "4444",
+      "review": "5555",
+      "expiresAt": "2026-11-21T10:00:00.000Z",
+      "shown": { "commits": 1, "files": 1, "findings": 0, "hidden": 0 },
+      "use": { "at": "2026-11-20T10:01:00.000Z", "target": "git.example.com terok/shop" }
+    }
+  ]
+}
+`;
+
+test('decisions from before uses were written ahead are read, as used, and others are added to them', async () => {
+  await using bench = await openBench();
+  const file = bench.log.slice(0, -1);
+  await bench.push('a');
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, EARLIER_DECISIONS);
+  await expect(bench.terok.apply('shop')).rejects.toMatchObject({
+    code: 'REFUSED',
+    message: expect.stringContaining('was used at 2026-11-20T10:01:00.000Z for git.example.com terok/shop'),
+  });
+  await bench.approve();
+  await bench.terok.apply('shop');
+  expect(await listDecisions(bench.gate, 'shop')).toMatchObject([
+    { id: '8c3f9e5d10ab', use: { state: 'done' } },
+    { use: { state: 'done' } },
   ]);
 });
 

@@ -46,6 +46,15 @@ const use = z.strictObject({
   by: processIdentitySchema.optional(),
 });
 
+/** As it was written before uses were written ahead: there was none whose work had not been begun, and the branch was not kept. */
+const earlierUse = z.strictObject({ at: z.iso.datetime(), target: z.string() }).transform(
+  ({ at, target: name }): z.output<typeof use> => ({
+    state: 'done',
+    at,
+    target: { kind: path.isAbsolute(name) ? 'repository' : 'upstream', name, ref: '' },
+  }),
+);
+
 const approval = z.strictObject({
   kind: z.literal('approval'),
   id: hex,
@@ -61,7 +70,7 @@ const approval = z.strictObject({
   expiresAt: z.iso.datetime(),
   /** What the person saw, in numbers */
   shown: z.strictObject({ commits: z.int(), files: z.int(), findings: z.int(), hidden: z.int() }),
-  use: use.optional(),
+  use: z.union([use, earlierUse]).optional(),
 });
 
 const rejection = z.strictObject({
