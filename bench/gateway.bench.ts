@@ -1,9 +1,10 @@
 /*
  * Measures the gateway of one bottle, as it is built, and prints JSON: time from the call to the namespace and to `ready`, memory at
- * rest, DNS round trip inside the sealed network, a change of policy that opens a new port. Needs root and a build. `node bench/gateway.bench.ts [rounds]`
+ * rest, DNS round trip inside the sealed network, a change of policy that opens a new port; as root, and once more as a user without
+ * rights. Needs root and a build. `node bench/gateway.bench.ts [rounds]`
  */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +12,7 @@ import { promisify } from 'node:util';
 import { mintBottleCa } from '../src/core/resolve/ca.ts';
 import type * as SealedNetworkModule from '../src/sidecars/gateway/index.ts';
 import type { GatewayPlan } from '../src/sidecars/gateway/index.ts';
+import { createRootlessUser, whyNoRootlessUser } from '../tests/support/rootless.ts';
 
 const ROUNDS = Number(process.argv[2] ?? 10);
 const BUILT = new URL('../dist/sealed-network.js', import.meta.url).href;
@@ -18,11 +20,15 @@ const { closeSealedNetwork, openSealedNetwork, sealedNetworkStatus, setNetworkPo
   BUILT
 )) as typeof SealedNetworkModule;
 const NEW_PORTS = 20;
+const IS_ROOT = process.getuid?.() === 0;
+const LAUNCHER = IS_ROOT ? [] : ['podman', 'unshare'];
 const DNS_CLIENT = fileURLToPath(new URL('gateway-dns-client.ts', import.meta.url));
 
 const root = mkdtempSync(path.join(tmpdir(), 'terok-bench-gateway-'));
 try {
-  console.log(JSON.stringify(await measure(await makePlan()), null, 2));
+  const figures = await measure(await makePlan());
+  const rootless = IS_ROOT ? { rootless: await measureAsUser() } : {};
+  console.log(JSON.stringify({ ...figures, ...rootless }, null, 2));
 } finally {
   rmSync(root, { recursive: true, force: true });
 }
@@ -37,14 +43,14 @@ async function makePlan(): Promise<GatewayPlan> {
     version: 1,
     slug: 'bench',
     project: 'bench',
-    namespaceLauncher: [],
+    namespaceLauncher: LAUNCHER,
     ...dirs,
     ca: { certificate: path.join(root, 'ca.pem'), key: path.join(root, 'key.pem') },
     policy: { version: 1, routes: [route] },
   };
 }
 
-async function measure(plan: GatewayPlan): Promise<unknown> {
+async function measure(plan: GatewayPlan): Promise<Record<string, unknown>> {
   const namespaceMs: number[] = [];
   const readyMs: number[] = [];
   const closeMs: number[] = [];
@@ -78,8 +84,20 @@ async function measure(plan: GatewayPlan): Promise<unknown> {
   };
 }
 
+/** This bench in the name of a user that is made for it; the reason where none can be made. */
+async function measureAsUser(): Promise<unknown> {
+  const reason = await whyNoRootlessUser();
+  if (reason !== undefined) return reason;
+  await using user = await createRootlessUser();
+  const bench = path.join(user.repository, 'bench/gateway.bench.ts');
+  const { exitCode, stdout, stderr } = await user.run([user.node, bench, String(ROUNDS)], { env: { TMPDIR: user.home } });
+  return exitCode === 0 ? (JSON.parse(stdout.toString()) as unknown) : stderr.toString();
+}
+
 async function measureDns(namespace: string): Promise<unknown> {
-  const { stdout } = await promisify(execFile)('nsenter', [`--net=${namespace}`, '--', process.execPath, DNS_CLIENT]);
+  const owner =
+    LAUNCHER.length === 0 ? [] : [`--user=${path.join(path.dirname(readlinkSync(namespace)), 'user')}`, '--preserve-credentials'];
+  const { stdout } = await promisify(execFile)('nsenter', [...owner, `--net=${namespace}`, '--', process.execPath, DNS_CLIENT]);
   return summary(JSON.parse(stdout) as number[]);
 }
 

@@ -80,11 +80,13 @@ function exec(figures: Figures | undefined): Row[] {
 function gateway(figures: Figures | undefined): Row[] {
   const [ready, rss, dns] = [at(figures, 'readyMs', 'p50'), at(figures, 'memory', 'rssMiB'), at(figures, 'dnsMs', 'p50')];
   const newPort = at(figures, 'newPortMs', 'p50');
+  const rootlessPort = at(figures, 'rootless', 'newPortMs', 'p50');
   return [
     ...rowOf(ready, 'gateway ready, median', '≤ 250 ms', `${text(ready)} ms`, (value) => value <= 250),
     ...rowOf(rss, 'gateway, memory per bottle', '≤ 80 MiB', `${text(rss)} MiB`, (value) => value <= 80),
     ...rowOf(dns, 'a name inside the sealed network, median', '', `${text(dns)} ms`),
     ...rowOf(newPort, 'a change of policy that opens a new port, median', '≤ 50 ms', `${text(newPort)} ms`, (value) => value <= 50),
+    ...rowOf(rootlessPort, 'the same, rootless', '≤ 50 ms', `${text(rootlessPort)} ms`, (value) => value <= 50),
   ];
 }
 

@@ -1,11 +1,13 @@
 import type { EgressPolicy } from '../../core/egress-policy.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
-import { type Arrivals, type NamespaceEntrance, type OpenListener, openListeners } from './listener-set.ts';
+import type { NamespaceEntrance } from './listener-helper-process.ts';
+import { type Arrivals, ListenerOpener, type OpenListener } from './listener-set.ts';
 import { listenerSpecs, specKey } from './listener-spec.ts';
 
 /** The listeners that belong to the policy of one gateway, opened and closed as the policy changes. */
 export class GatewayListeners {
   readonly #entrance: NamespaceEntrance;
+  readonly #opener: ListenerOpener;
   readonly #hasGate: boolean;
   #policy: EgressPolicy;
   #open: readonly OpenListener[] = [];
@@ -13,6 +15,7 @@ export class GatewayListeners {
 
   constructor(entrance: NamespaceEntrance, plan: GatewayPlan) {
     this.#entrance = entrance;
+    this.#opener = new ListenerOpener(entrance);
     this.#hasGate = plan.gate !== undefined;
     this.#policy = plan.policy;
   }
@@ -39,7 +42,7 @@ export class GatewayListeners {
     const inTheWay = surplus.filter(({ spec }) => missing.some((other) => other.protocol === spec.protocol && other.port === spec.port));
     for (const listener of inTheWay) listener.close();
     this.#open = this.#open.filter((listener) => !inTheWay.includes(listener));
-    const opened = this.#arrivals === undefined ? [] : await openListeners(this.#entrance, missing, this.#arrivals);
+    const opened = this.#arrivals === undefined ? [] : await this.#opener.open(missing, this.#arrivals);
     this.#open = [...this.#open, ...opened];
     this.#policy = policy;
   }

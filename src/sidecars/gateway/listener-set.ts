@@ -1,27 +1,18 @@
 /*
- * Scope: the listening sockets of one sealed network, made inside the bottle's namespace by this process, or by a short-lived helper.
+ * Scope: the listening sockets of one sealed network, made inside the bottle's namespace by this process or by its helper.
  * Out of scope: what is done with a connection. Fail-safe direction: a socket that cannot be opened fails the whole set; what is
  * not open is unreachable for the bottle.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createSocket, Socket as UdpSocket } from 'node:dgram';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { readlinkSync } from 'node:fs';
 import { createServer, Server, type Socket } from 'node:net';
-import { ownFile } from '../../core/own-file.ts';
-import { patient } from '../../core/patience.ts';
-import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
-import { type HelperMessage, type ListenerSpec, specKey } from './listener-spec.ts';
-import { type BoundSocket, bindInNamespace } from './namespace-sockets.ts';
+import { messageOf } from '../../core/errors.ts';
+import { type Deliveries, ListenerHelper, type NamespaceEntrance } from './listener-helper-process.ts';
+import type { HelperOrder, ListenerSpec } from './listener-spec.ts';
+import { bindSockets, canMakeSockets, makeInNamespace, type NamespaceSocket } from './namespace-sockets.ts';
 
-/** A helper needs some tens of milliseconds; this long means that it hangs. */
-const HELPER_DEADLINE_MS = patient(10_000);
-
-export interface NamespaceEntrance {
-  readonly holder: ProcessIdentity;
-  /** Whether a user namespace owns the network namespace, so that the helper must enter that one too */
-  readonly rootless: boolean;
-}
+/** Unbound sockets that are kept: so many new ports open at once without a wait for the helper. */
+const SPARES = 32;
 
 /** Who takes what arrives; the local address and port of a socket tell which service or name was meant. */
 export interface Arrivals {
@@ -34,59 +25,85 @@ export interface OpenListener {
   close(): void;
 }
 
-/** Opens the sockets in the namespace of the holder, all or none; arrivals are taken from the first moment. */
-export async function openListeners(
-  entrance: NamespaceEntrance,
-  specs: readonly ListenerSpec[],
-  arrivals: Arrivals,
-): Promise<OpenListener[]> {
-  if (specs.length === 0) return [];
-  const bound = entrance.rootless ? undefined : bindInNamespace(entrance.holder, specs);
-  const helper = bound === undefined ? spawnHelper(entrance, specs) : undefined;
-  const opened: OpenListener[] = [];
-  try {
-    for (const socket of bound ?? []) opened.push(serve(socket.spec, await listen(socket), arrivals));
-    if (helper !== undefined) await receiveAll(helper, specs.length, (spec, handle) => opened.push(serve(spec, handle, arrivals)));
-    return opened;
-  } catch (error) {
-    for (const listener of opened) listener.close();
-    throw error;
-  } finally {
-    helper?.kill('SIGKILL');
+/**
+ * Opens sockets in the namespace of a holder. A helper takes some tenths of a second to start. Where Node can call the C library it leaves
+ * unbound sockets for later and ends; where not, it stays and waits for orders.
+ */
+export class ListenerOpener {
+  readonly #entrance: NamespaceEntrance;
+  #helper: ListenerHelper | undefined;
+  #lastOrder: Promise<void> = Promise.resolve();
+  #spares: NamespaceSocket[] = [];
+
+  constructor(entrance: NamespaceEntrance) {
+    this.#entrance = entrance;
+  }
+
+  /** All or none; arrivals are taken from the first moment. */
+  async open(specs: readonly ListenerSpec[], arrivals: Arrivals): Promise<OpenListener[]> {
+    if (specs.length === 0) return [];
+    const opened: OpenListener[] = [];
+    const take = (spec: ListenerSpec, socket: Server | UdpSocket): void => void opened.push(serve(spec, socket, arrivals));
+    try {
+      const sockets = this.#entrance.rootless ? this.#takeSpares(specs) : makeInNamespace(this.#entrance.holder, specs);
+      // where an address is taken already the helper says so
+      if (sockets !== undefined && bindSockets(sockets, specs)) await listenAll(specs, sockets, take);
+      else await this.#order({ specs, spares: this.#missingSpares() }, take);
+      return opened;
+    } catch (error) {
+      for (const listener of opened) listener.close();
+      throw error;
+    }
+  }
+
+  #takeSpares(specs: readonly ListenerSpec[]): NamespaceSocket[] | undefined {
+    if (specs.length > this.#spares.length || specs.some(({ protocol }) => protocol !== 'tcp')) return undefined;
+    const taken = this.#spares.splice(0, specs.length);
+    if (this.#spares.length < SPARES / 2) this.#restock();
+    return taken;
+  }
+
+  #restock(): void {
+    const order = { specs: [], spares: this.#missingSpares() };
+    this.#order(order, () => undefined).catch((error: unknown) => process.emitWarning(messageOf(error)));
+  }
+
+  #missingSpares(): number {
+    return this.#entrance.rootless && canMakeSockets() ? SPARES - this.#spares.length : 0;
+  }
+
+  #order(order: HelperOrder, onListener: Deliveries['onListener']): Promise<void> {
+    const turn = this.#lastOrder.then(async () => {
+      const helper = this.#helper?.isRunning === true ? this.#helper : new ListenerHelper(this.#entrance);
+      this.#helper = undefined;
+      let isDone = false;
+      try {
+        await helper.order(order, { onListener, onSpare: (socket) => void this.#spares.push(socket) });
+        isDone = true;
+      } finally {
+        if (isDone && !canMakeSockets()) this.#helper = helper;
+        else helper.end();
+      }
+    });
+    this.#lastOrder = turn.catch(() => undefined);
+    return turn;
   }
 }
 
-async function listen({ spec, fd }: BoundSocket): Promise<Server | UdpSocket> {
-  const socket = spec.protocol === 'tcp' ? createServer() : createSocket('udp4');
-  // a datagram socket listens within the call
-  const listening = once(socket, 'listening');
-  if (socket instanceof Server) socket.listen({ fd });
-  else socket.bind({ fd });
-  await listening;
-  return socket;
-}
-
-function receiveAll(helper: ChildProcess, count: number, receive: (spec: ListenerSpec, handle: Server | UdpSocket) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (reason: string): void => {
-      clearTimeout(timer);
-      reject(new Error(`The gateway could not listen inside the bottle's network: ${reason}.`));
-    };
-    const timer = setTimeout(() => fail(`no answer within ${HELPER_DEADLINE_MS} ms`), HELPER_DEADLINE_MS);
-    const stderr = collectStderr(helper);
-    let received = 0;
-    helper.once('error', (error) => fail(error.message));
-    helper.once('close', (code, signal) => fail(`the helper ended with ${signal ?? code}${stderr() === '' ? '' : ` (${stderr()})`}`));
-    helper.on('message', (message: HelperMessage, handle) => {
-      if (message.kind === 'failed') return fail(message.reason);
-      if (!(handle instanceof Server) && !(handle instanceof UdpSocket)) return fail(`no socket came for ${specKey(message.spec)}`);
-      receive(message.spec, handle);
-      received += 1;
-      if (received < count) return;
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+async function listenAll(
+  specs: readonly ListenerSpec[],
+  sockets: readonly NamespaceSocket[],
+  take: (spec: ListenerSpec, socket: Server | UdpSocket) => void,
+): Promise<void> {
+  for (const [index, spec] of specs.entries()) {
+    const socket = spec.protocol === 'tcp' ? createServer() : createSocket('udp4');
+    // a datagram socket listens within the call
+    const listening = once(socket, 'listening');
+    if (socket instanceof Server) socket.listen(sockets[index]);
+    else socket.bind({ fd: sockets[index]?.fd ?? -1 });
+    await listening;
+    take(spec, socket);
+  }
 }
 
 function serve(spec: ListenerSpec, handle: Server | UdpSocket, arrivals: Arrivals): OpenListener {
@@ -98,27 +115,4 @@ function serve(spec: ListenerSpec, handle: Server | UdpSocket, arrivals: Arrival
   handle.on('message', (message, from) => arrivals.onDatagram(message, (answer) => handle.send(answer, from.port, from.address)));
   handle.on('error', () => handle.close());
   return { spec, close: () => handle.close() };
-}
-
-function spawnHelper({ holder, rootless }: NamespaceEntrance, specs: readonly ListenerSpec[]): ChildProcess {
-  const namespace = readlinkSync(`/proc/${holder.pid}/ns/net`);
-  if (!isAlive(holder)) throw new Error('The process that holds the network namespace of the bottle is gone.');
-  const enter = ['--target', String(holder.pid), '--net', ...(rootless ? ['--user', '--preserve-credentials'] : [])];
-  const helper = [
-    process.execPath,
-    '--max-semi-space-size=1',
-    ownFile({ source: 'sidecars/gateway/listener-helper.ts', built: 'listener-helper.js' }),
-    String(process.pid),
-    namespace,
-    JSON.stringify(specs),
-  ];
-  return spawn('nsenter', [...enter, '--', ...helper], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-}
-
-function collectStderr(child: ChildProcess): () => string {
-  let text = '';
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
-    text = (text + chunk).slice(-2_000);
-  });
-  return () => text.trim();
 }

@@ -7,11 +7,20 @@ export interface ListenerSpec {
   readonly port: number;
 }
 
-/** What the helper tells the gateway; `open` carries the socket itself. */
-export type HelperMessage = { readonly kind: 'open'; readonly spec: ListenerSpec } | { readonly kind: 'failed'; readonly reason: string };
+/** What the gateway asks of its helper: sockets that listen, and unbound TCP sockets for ports that a later policy names. */
+export interface HelperOrder {
+  readonly specs: readonly ListenerSpec[];
+  readonly spares: number;
+}
+
+/** What the helper tells the gateway; `open` and `spare` carry the socket itself. */
+export type HelperMessage =
+  | { readonly kind: 'open'; readonly spec: ListenerSpec }
+  | { readonly kind: 'spare' }
+  | { readonly kind: 'failed'; readonly reason: string };
 
 const ANY = '0.0.0.0';
-/** Open in every bottle: opening a port takes a process of its own, and a host that is allowed while an agent works is to be there at once. */
+/** Open in every bottle: almost every host that is allowed while an agent works has them. */
 const USUAL_PORTS = [80, 443];
 
 /**

@@ -1,8 +1,8 @@
 /*
- * Scope: makes the sockets of a sealed network from the gateway itself, where this Node can call the C library and this process may
- * enter the namespace; a socket belongs for good to the namespace that it was made in. Out of scope: a namespace that a user namespace
- * owns, which no process with threads can enter. Fail-safe direction: nothing but `socket` is called inside; a process that does not
- * find its way back ends at once; whatever fails is left to the helper, which says why.
+ * Scope: makes and binds the sockets of a sealed network from the gateway itself, where this Node can call the C library; a socket
+ * belongs for good to the namespace that it was made in. A namespace that a user namespace owns can be entered by no process with
+ * threads: there the helper makes unbound sockets ahead. Fail-safe direction: nothing but `socket` is called inside; a process that does
+ * not find its way back ends at once; whatever fails is left to the helper, which says why.
  */
 
 import type nodeFfi from 'node:ffi';
@@ -18,24 +18,47 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const OWN_NAMESPACE = '/proc/thread-self/ns/net';
 
-export interface BoundSocket {
-  readonly spec: ListenerSpec;
+/** A socket of the bottle's namespace; what a helper hands over is a handle of Node, which has the same two. */
+export interface NamespaceSocket {
   readonly fd: number;
+  close(): void;
 }
 
-/** All of them bound, none listening yet; undefined where that is not possible here. */
-export function bindInNamespace(holder: ProcessIdentity, specs: readonly ListenerSpec[]): BoundSocket[] | undefined {
-  const library = loadSocketCalls();
-  if (library === undefined) return undefined;
-  const fds = socketsIn(library, holder, specs);
-  if (fds === undefined) return undefined;
-  const bound = specs.map((spec, index) => ({ spec, fd: fds[index] ?? -1 }));
-  if (bound.every(({ spec, fd }) => bind(library, fd, spec))) return bound;
-  for (const fd of fds) closeSync(fd);
-  return undefined;
+/** One unbound socket for each; undefined where that is not possible here. */
+export function makeInNamespace(holder: ProcessIdentity, specs: readonly ListenerSpec[]): NamespaceSocket[] | undefined {
+  const library = socketCalls();
+  const fds = library === undefined ? undefined : socketsIn(library, holder, specs);
+  return fds?.map((fd) => ({ fd, close: () => closeSync(fd) }));
 }
 
-function loadSocketCalls() {
+/** Whether all of them are bound, none listening yet; otherwise all are closed. */
+export function bindSockets(sockets: readonly NamespaceSocket[], specs: readonly ListenerSpec[]): boolean {
+  const library = socketCalls();
+  if (library !== undefined && specs.every((spec, index) => bind(library, sockets[index]?.fd ?? -1, spec))) return true;
+  for (const socket of sockets) socket.close();
+  return false;
+}
+
+/** An unbound TCP socket of the namespace that this process is in; undefined where that is not possible. */
+export function makeSocket(): number | undefined {
+  const fd = socketCalls()?.socket(AF_INET, TYPES.tcp | NONBLOCK_AND_CLOEXEC, 0);
+  return fd === -1 ? undefined : fd;
+}
+
+/** Whether this Node can call the C library. */
+export function canMakeSockets(): boolean {
+  return socketCalls() !== undefined;
+}
+
+let opened: ReturnType<typeof openLibrary>;
+
+/** What was opened stays, and a gateway opens ports again and again. */
+function socketCalls() {
+  opened ??= openLibrary();
+  return opened;
+}
+
+function openLibrary() {
   const ffi: typeof nodeFfi | undefined = process.getBuiltinModule('node:ffi');
   if (ffi === undefined) return undefined;
   try {
@@ -51,7 +74,7 @@ function loadSocketCalls() {
   }
 }
 
-type SocketCalls = NonNullable<ReturnType<typeof loadSocketCalls>>;
+type SocketCalls = NonNullable<ReturnType<typeof openLibrary>>;
 
 function socketsIn({ setns, socket }: SocketCalls, holder: ProcessIdentity, specs: readonly ListenerSpec[]): number[] | undefined {
   const home = openSync(OWN_NAMESPACE, 'r');
