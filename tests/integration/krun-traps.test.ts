@@ -228,6 +228,45 @@ describeUnless(await whyNoMachines(), 'traps of machines', () => {
     expect(links.filter((link) => link !== '' && link !== 'lo')).toEqual([]);
   });
 
+  describe('the memory of the monitor', () => {
+    /** Takes the `/proc` of the guest away in a mount namespace of its own, as `unshare` and `umount` would, which the image lacks. */
+    const [unshare, umount] = process.arch === 'x64' ? [272, 166] : [97, 39];
+    const below = (script: string): string[] => {
+      const mounts = `syscall(${unshare}, 0x20000) and die $!; my $proc = "/proc"; syscall(${umount}, $proc, 2) and die $!;`;
+      return ['perl', '-e', `${mounts} exec "sh", "-c", $ARGV[0]`, script];
+    };
+    /** Writes over a word of the monitor's first environment, which it never looks at again. */
+    const attack = (address: string): string =>
+      `ls /proc; for f in /proc/1/mem /proc/self/fd/../mem; do printf OWNED | dd of=$f seek=${address} oflag=seek_bytes conv=notrunc; done`;
+    const addressIn = async (pid: string): Promise<string> =>
+      (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[47] ?? '';
+    const environmentOf = (pid: string): Promise<string> => readFile(`/proc/${pid}/environ`, 'latin1');
+
+    it('is open to root of the guest with libkrun alone', SLOW, async () => {
+      const name = `krun-trap-${randomBytes(4).toString('hex')}`;
+      const options = ['run', '--detach', '--name', name, '--pull=never', '--network=none', ...bareSize(256)];
+      const script = `until read address </address; do sleep 0.2; done; ${attack('$address')}; sleep 600`;
+      try {
+        await podmanWith(await runtime(), [...options, IMAGE, ...below(script)]);
+        const pid = (await podman.call('look', ['container', 'inspect', '--format', '{{.State.Pid}}', name])).trim();
+        await writeFile(`/proc/${pid}/root/address`, `${await addressIn(pid)}\n`);
+        await waitUntil(async () => (await environmentOf(pid)).startsWith('OWNED'), 15_000, 'the monitor is written to');
+      } finally {
+        await podman.run(['rm', '--force', '--time', '0', name]);
+      }
+    });
+
+    it('is out of reach in a bottle: what is below shows the files that its file server has open, and nothing else', SLOW, async () => {
+      const pid = await inspect(podman, bottle, '{{.State.Pid}}');
+      const before = await environmentOf(pid);
+      const argv = below(attack(await addressIn(pid)));
+      const { stdout, stderr } = await bottle.exec(argv, { user: 'root' });
+      expect(stdout.toString()).toBe('self\n');
+      expect(stderr.toString().match(/No such file|Permission denied|Read-only/g)?.length).toBeGreaterThanOrEqual(2);
+      expect(await environmentOf(pid)).toBe(before);
+    });
+  });
+
   describe('an image that asks for another machine', () => {
     let hostile: string;
     let forSev: string;

@@ -1,6 +1,7 @@
 import { type CallOptions, type ProbeFinding, type ProbeReport, TerokError } from '../../core/index.ts';
 import { examinePodmanHost, type PodmanHost } from '../oci/index.ts';
 import { bootProblem } from './boot-probe.ts';
+import { writeHooks } from './closed-proc.ts';
 import { findKrun, type Krun } from './find-krun.ts';
 import { findKvmProblems } from './kvm.ts';
 import { describeMachines } from './machine-notes.ts';
@@ -24,7 +25,8 @@ export async function examineMachines(inputs: MachineInputs, options: CallOption
   const [found, kvm] = await Promise.all([findKrun(krunPaths), findKvmProblems()]);
   const [first, ...others] = [...('findings' in found ? found.findings : []), ...kvm];
   if (first !== undefined || !('krun' in found)) return { findings: [first ?? UNKNOWN, ...others] };
-  const examination = await examinePodmanHost({ env, runtimeDir, runtime: found.krun.path, ...options });
+  const hooksDir = await writeHooks(runtimeDir);
+  const examination = await examinePodmanHost({ env, runtimeDir, runtime: found.krun.path, hooksDir, ...options });
   if (!('host' in examination)) return { findings: examination.problems };
   const problem = await bootProblem(examination.host, found.krun, runtimeDir, options);
   return problem === undefined ? { host: examination.host, krun: found.krun } : { findings: [problem] };

@@ -21,12 +21,6 @@ export function describeMachines(host: PodmanHost): ProbeFinding[] {
         "The host cannot tell the users of a machine apart: the bottle's init proves itself to the gateway by a word that only root of the bottle can read.",
       fix: 'Nothing; an agent with `sudo` could take the way in, as it could in a container.',
     },
-    {
-      code: 'MONITOR_PROC_SHOWN',
-      message:
-        "The file server of a machine also shows the container's `/proc`, below that of the guest: root of the bottle who takes the upper one away sees the process of the monitor there.",
-      fix: 'Run no agent with `sudo`, and use rootless Podman: take root of a machine for one who may break into its monitor.',
-    },
   ];
   return notes.filter((note) => note !== false);
 }

@@ -9,6 +9,7 @@
 import type { BottlePlan, SeedFile } from '../../core/index.ts';
 import { PREPARE_FILE } from '../../exec-channel/index.ts';
 import { allowedFiles, type ContainerProfile } from '../oci/index.ts';
+import { CLOSE_PROC, closedProcDifferences } from './closed-proc.ts';
 import { GUEST_SCRIPT, STOP_SCRIPT } from './guest-script.ts';
 
 /** What the file server needs to act as the users of the guest; with less, users other than root can make no files. */
@@ -37,6 +38,8 @@ export const MACHINE_PROFILE: ContainerProfile = {
   }),
   provesItself: true,
   refusedFiles: ['/krun-sev.json'],
+  hooks: [CLOSE_PROC],
+  madeDifferences: closedProcDifferences,
   stopScript: STOP_SCRIPT,
   seeds: machineSeeds,
 };

@@ -15,12 +15,25 @@ export interface ContainerProfile {
   readonly provesItself: boolean;
   /** Files of an image that would change what the runtime makes of it; such an image is refused */
   readonly refusedFiles: readonly string[];
+  /** Programs of the host that run in the namespaces of the container before its first process, and no others do */
+  readonly hooks: readonly OciHook[];
+  /** One sentence for each mount of the made container, given as its `mountinfo`, that its first process must not find */
+  readonly madeDifferences?: (mountinfo: string) => readonly string[];
   /** Shell program that root of the bottle runs to end it; for bottles whose first process gets no signals from outside */
   readonly stopScript?: string;
   /** Files beside those that every bottle gets */
   readonly seeds: (plan: BottlePlan) => readonly SeedFile[];
   /** How commands are run in an image without OpenSSH; such an image is refused where it is absent */
   readonly withoutSsh?: WayWithoutSsh;
+}
+
+/** A program of the stage `createContainer`, as the OCI configuration spells it. */
+export interface OciHook {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  /** Seconds */
+  readonly timeout: number;
 }
 
 export interface ContainerLimits {

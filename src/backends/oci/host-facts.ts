@@ -37,6 +37,8 @@ export interface HostInputs extends ConfInputs {
   readonly binary: string;
   /** Absolute path of the OCI runtime; Podman's own choice where it is absent */
   readonly runtime?: string | undefined;
+  /** Directory of the OCI hooks of every container; Podman's own choice where it is absent */
+  readonly hooksDir?: string | undefined;
 }
 
 const cacheSchema = z.object({ key: z.string(), version: z.string(), facts: factsSchema });
@@ -54,7 +56,10 @@ export async function prepareInvocation(
   const launcher =
     machine.cgroups === 'hybrid' && machine.uid === 0 ? ['nsenter', `--mount=${await ensureCgroupNamespace(runtimeDir)}`, '--'] : [];
   const key = await cacheKey(inputs);
-  const globalArguments = inputs.runtime === undefined ? [] : ['--runtime', inputs.runtime];
+  const globalArguments = [
+    ...(inputs.runtime === undefined ? [] : ['--runtime', inputs.runtime]),
+    ...(inputs.hooksDir === undefined ? [] : ['--hooks-dir', inputs.hooksDir]),
+  ];
   const cacheFile = path.join(
     runtimeDir,
     inputs.runtime === undefined ? 'podman-host.json' : `podman-host-${path.basename(inputs.runtime)}.json`,

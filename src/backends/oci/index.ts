@@ -1,7 +1,7 @@
 export { ApiService } from './api-service.ts';
 export type { BottleWay } from './bottle-way.ts';
 export { releaseCgroupNamespace } from './cgroup-namespace.ts';
-export type { ContainerProfile } from './container-profile.ts';
+export type { ContainerProfile, OciHook } from './container-profile.ts';
 export { allowedFiles } from './create-arguments.ts';
 export { classifyFailure } from './failure.ts';
 export type { PodmanFacts } from './host-facts.ts';

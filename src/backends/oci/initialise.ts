@@ -39,13 +39,18 @@ export async function initialiseVerified(
     ownDirs: storage.ownDirs,
     graphRoot: host.facts.graphRoot,
   });
-  if (differences.length > 0) {
-    throw new TerokError('REFUSED', `The container is not confined as a bottle must be: ${differences.slice(0, 8).join('; ')}.`, {
-      context: { slug: plan.spec.slug, differences },
-      hint: 'Look for settings in containers.conf, mounts.conf or OCI hooks that change every container.',
-    });
-  }
+  refuseDifferences(plan, differences);
   const pid = await readPid(storage.ownDirs);
   if (pid === undefined) throw new TerokError('RUNTIME_FAILED', `Podman left no process id for \`${plan.runtimeName}\`.`);
+  const { madeDifferences } = inputs.profile;
+  if (madeDifferences !== undefined) refuseDifferences(plan, madeDifferences(await readFile(`/proc/${pid}/mountinfo`, 'utf8')));
   await assertInNamespace(pid, inputs.namespaceInode, host.facts.rootless);
+}
+
+function refuseDifferences(plan: BottlePlan, differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new TerokError('REFUSED', `The container is not confined as a bottle must be: ${differences.slice(0, 8).join('; ')}.`, {
+    context: { slug: plan.spec.slug, differences },
+    hint: 'Look for settings in containers.conf, mounts.conf or OCI hooks that change every container.',
+  });
 }

@@ -17,6 +17,8 @@ export interface PodmanHostOptions {
   readonly machine?: Machine;
   /** Absolute path of the OCI runtime; Podman's own choice by default */
   readonly runtime?: string;
+  /** Directory of the OCI hooks of every container; Podman's own choice by default */
+  readonly hooksDir?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -66,7 +68,8 @@ export async function examinePodmanHost(options: PodmanHostOptions): Promise<Hos
   const problems = await findHostProblems(machine, options.env);
   const [first, ...others] = problems;
   if (first !== undefined) return { problems: [first, ...others] };
-  return prepareHost({ env: options.env, runtimeDir: options.runtimeDir, machine, binary, runtime: options.runtime }, options.signal);
+  const { env, runtimeDir, runtime, hooksDir } = options;
+  return prepareHost({ env, runtimeDir, machine, binary, runtime, hooksDir }, options.signal);
 }
 
 async function prepareHost(inputs: HostInputs, signal: AbortSignal | undefined): Promise<HostExamination> {

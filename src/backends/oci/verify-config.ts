@@ -7,7 +7,7 @@
  */
 
 import type { BottlePlan } from '../../core/index.ts';
-import type { ContainerLimits, ContainerProfile } from './container-profile.ts';
+import type { ContainerLimits, ContainerProfile, OciHook } from './container-profile.ts';
 import { BOTTLE_PATH } from './create-arguments.ts';
 import type { OciConfig } from './oci-config.ts';
 import type { SeccompProfile } from './seccomp/profile.ts';
@@ -113,9 +113,7 @@ function extraDifferences(config: OciConfig, { graphRoot, plan, profile }: Expec
   const { linux } = config;
   const own = profile.annotations(plan);
   return [
-    ...Object.entries(config.hooks ?? {})
-      .filter(([, hooks]) => !Array.isArray(hooks) || hooks.length > 0)
-      .map(([name]) => `a ${name} hook runs on the host`),
+    ...hookDifferences(config.hooks ?? {}, profile.hooks),
     ...(linux.devices ?? []).map(({ path }) => `the device \`${path}\` is there`),
     ...(linux.resources?.devices ?? []).filter(({ allow }) => allow).map((rule) => `device access is allowed: ${JSON.stringify(rule)}`),
     ...Object.keys(linux.sysctl ?? {})
@@ -131,6 +129,19 @@ function extraDifferences(config: OciConfig, { graphRoot, plan, profile }: Expec
       .map((name) => `the annotation \`${name}\` is missing`),
     ...(config.root.path.startsWith(`${graphRoot}/`) ? [] : [`the root filesystem is at \`${config.root.path}\``]),
     ...differs('host name', config.hostname, plan.spec.slug),
+  ];
+}
+
+function hookDifferences(found: Readonly<Record<string, unknown>>, own: readonly OciHook[]): string[] {
+  const { createContainer = [], ...others } = found;
+  const spell = (hooks: readonly Partial<OciHook>[]): string =>
+    JSON.stringify(hooks.map(({ path, args, env, timeout }) => [path, args, env, timeout]));
+  const isOwn = Array.isArray(createContainer) && spell(createContainer) === spell(own);
+  return [
+    ...(isOwn ? [] : [own.length === 0 ? 'a createContainer hook runs on the host' : "the createContainer hooks are not terok's"]),
+    ...Object.entries(others)
+      .filter(([, hooks]) => !Array.isArray(hooks) || hooks.length > 0)
+      .map(([name]) => `a ${name} hook runs on the host`),
   ];
 }
 

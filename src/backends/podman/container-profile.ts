@@ -11,6 +11,7 @@ export const CONTAINER_PROFILE: ContainerProfile = {
   limits: ({ spec }, host) => ({ ...spec.limits, files: allowedFiles(spec.limits.files, host) }),
   provesItself: false,
   refusedFiles: [],
+  hooks: [],
   seeds: () => [],
   withoutSsh: { init: API_INIT_COMMAND, seeds: apiSeeds, open: openApiWay },
 };

@@ -51,8 +51,6 @@ const DIFFERENCES: readonly string[] = [
 const WEAKNESSES: Readonly<Record<string, string>> = {
   GUEST_USERS_UNSEEN:
     'The host cannot tell the users of a machine apart. What only the init of a bottle may do, it proves with a word that root of the bottle can read.',
-  MONITOR_PROC_SHOWN:
-    "The file server of a machine also shows the container's `/proc`, below that of the guest. Root of the bottle who takes the upper one away sees the process of the monitor there; take him for one who may break into it.",
   MONITOR_UNLIMITED: 'Without the controllers of cgroup v2 the limits hold inside the machine and not for its monitor.',
   ROOTFUL: 'With rootful Podman a guest that breaks into its monitor is root of the host with almost all rights taken away.',
 };

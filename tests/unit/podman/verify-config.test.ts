@@ -140,6 +140,7 @@ describe('the configuration that the runtime gets', () => {
     ['a device', 'linux.devices', [{ path: '/dev/kvm', type: 'c', major: 10, minor: 232 }], /\/dev\/kvm/],
     ['access to devices', 'linux.resources.devices.+', { allow: true, access: 'rwm' }, /device access/],
     ['a hook', 'hooks', { prestart: [{ path: '/usr/bin/x' }] }, /prestart hook/],
+    ["a hook of the stage that terok's own use", 'hooks', { createContainer: [{ path: '/usr/bin/x' }] }, /createContainer hook/],
     ['a checkpoint annotation', 'annotations', { 'io.podman.annotations.checkpoint.runtime.name': 'FALSE' }, /checkpoint/],
     ['an annotation for crun', 'annotations', { 'run.oci.keep_original_groups': '1' }, /run\.oci/],
     ['another property for systemd', 'annotations', { 'org.systemd.property.ExecStopPost': "['/bin/x']" }, /ExecStopPost/],
