@@ -19,8 +19,8 @@ import { topFunctions } from './egress/top-functions.ts';
 
 const NAME = 'bench.test.example';
 const PHANTOM = 'phantom-token-of-the-bench';
-/** After this long without traffic memory counts as at rest again. */
-const QUIET_MS = 9_000;
+/** After this long without traffic memory counts as at rest again, see `collect-when-idle.ts`. */
+const QUIET_MS = 20_000;
 /** One stream, and the new connections, end after this long; the figure is of what passed until then. */
 const MEASURED_MS = 5_000;
 const [seconds = 3, soakSeconds = 30, streamMiB = 1_024] = process.argv.slice(2, 5).map(Number);

@@ -6,8 +6,14 @@ import { loadReleaseMemory } from './release-memory.ts';
 const INTERVAL_MS = 2_000;
 /** Below this share of one processor the process counts as idle. */
 const IDLE_SHARE = 0.02;
-/** V8 keeps the pages that one collection freed until the next. */
-const COLLECTIONS = 2;
+/**
+ * Idle intervals after which memory is given back. V8 keeps the pages that one collection freed until the next, and connections to
+ * servers, with their buffers, wait ten seconds for another request.
+ */
+const IDLE_INTERVALS: readonly number[] = [1, 2, 4, 8];
+/** Below this share a process that is never idle gives memory back too, each time so many intervals have passed. */
+const LIGHT_SHARE = 0.25;
+const LIGHT_INTERVALS = 5;
 
 /**
  * V8's fast compiler is enough, because requests wait for the system and not for code; the slow one, 5 MiB of code by itself, is for the
@@ -23,18 +29,20 @@ export function collectWhenIdle(intervalMs: number = INTERVAL_MS): void {
   let collect: (() => void) | undefined;
   const release = loadReleaseMemory();
   let before = process.cpuUsage();
-  let left = COLLECTIONS;
+  let idleIntervals = 0;
+  let sinceCollection = 0;
   setTimeout(() => setFlagsFromString(COMPILER_FLAG), intervalMs).unref();
   setInterval(() => {
-    const now = process.cpuUsage();
-    const busyMs = (now.user - before.user + now.system - before.system) / 1_000;
-    const isIdle = busyMs < intervalMs * IDLE_SHARE;
-    if (!isIdle) left = COLLECTIONS;
-    else if (left > 0) {
-      left -= 1;
+    const { user, system } = process.cpuUsage(before);
+    const share = (user + system) / 1_000 / intervalMs;
+    idleIntervals = share < IDLE_SHARE ? idleIntervals + 1 : 0;
+    sinceCollection += 1;
+    const isLight = idleIntervals === 0 && share < LIGHT_SHARE && sinceCollection >= LIGHT_INTERVALS;
+    if (isLight || IDLE_INTERVALS.includes(idleIntervals)) {
       collect ??= loadCollector();
       collect();
-      if (left === 0) release?.();
+      release?.();
+      sinceCollection = 0;
     }
     // What giving back costs is no traffic
     before = process.cpuUsage();

@@ -30,3 +30,27 @@ test('an idle gateway gives back memory, and runs on, where Node can call the C 
   const canCall = process.getBuiltinModule('node:ffi') !== undefined && process.platform === 'linux';
   expect(JSON.parse(inGateway(script))).toEqual({ canRelease: canCall, isLess: canCall });
 });
+
+test.each([
+  ['is idle', ''],
+  [
+    'is never quite idle',
+    'setInterval(() => { const end = process.cpuUsage().user + 5_000; while (process.cpuUsage().user < end); }, 50);',
+  ],
+])('a gateway that %s gives back what is freed long after the traffic', (_, noise) => {
+  const file = JSON.stringify(path.resolve('src/sidecars/gateway/collect-when-idle.ts'));
+  const script = `
+    const { setTimeout: sleep } = await import('node:timers/promises');
+    const { collectWhenIdle } = await import(${file});
+    const usedMiB = () => { const { heapUsed, external } = process.memoryUsage(); return (heapUsed + external) / 2 ** 20; };
+    collectWhenIdle(50);
+    ${noise}
+    let held = Array.from({ length: 400_000 }, (_, index) => ({ index }));
+    await sleep(400);
+    const full = usedMiB();
+    held = undefined;
+    for (let waited = 0; usedMiB() > full - 10 && waited < 8_000; waited += 50) await sleep(50);
+    console.log(usedMiB() < full - 10);
+    process.exit();`;
+  expect(inGateway(script)).toBe('true');
+});
