@@ -1,11 +1,11 @@
 /** The task layer's side of provenance: what is stated about a commit that was taken, and the check of it. */
-import { gitText, TerokError } from '../core/index.ts';
+import { gitText } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
 import {
   type Approval,
   commitsWithTrees,
   ensureSigningKey,
-  openTaskRepository,
+  openScratchRepository,
   PROVENANCE_NOTES,
   type Statement,
   verifyProvenance,
@@ -25,24 +25,21 @@ const MAX_HOSTS = 50;
 /** Decisions that a statement counts, the newest ones */
 const MAX_DECISIONS = 100_000;
 
-/** Where statements that are on their way to an upstream wait in the repository of a task, which the bottle does not see. */
-const OUTGOING_NOTES = 'refs/terok/provenance';
-
 /** Signs where the applied commits come from, as notes in the user's repository. */
 export async function stateProvenance(context: TaskContext, task: TaskRecord, approval: Approval): Promise<void> {
-  if (!task.project.isGit) throw new TerokError('USAGE', 'A directory without git carries no statements.');
   const { source } = task.project;
   await writeProvenance(source, await statementsOf(context, task, approval, source), await ensureSigningKey(context.paths.data));
 }
 
 /** Signs where the pushed commits come from, and adds that to the notes of the upstream. */
 export async function pushProvenance(context: TaskContext, task: TaskRecord, approval: Approval, upstream: Upstream): Promise<void> {
-  const repository = await openTaskRepository(gateOf(task), task.slug);
-  const expected = await upstream.fetchRef(repository, PROVENANCE_NOTES, OUTGOING_NOTES);
-  const statements = await statementsOf(context, task, approval, repository);
-  await writeProvenance(repository, statements, await ensureSigningKey(context.paths.data), OUTGOING_NOTES);
-  const next = await gitText(repository, ['rev-parse', '--verify', OUTGOING_NOTES]);
-  await upstream.push(repository, { ref: PROVENANCE_NOTES, next, expected });
+  await using scratch = await openScratchRepository(gateOf(task), task.slug);
+  const { directory } = scratch;
+  const expected = await upstream.fetchRef(directory, PROVENANCE_NOTES, PROVENANCE_NOTES);
+  const statements = await statementsOf(context, task, approval, directory);
+  await writeProvenance(directory, statements, await ensureSigningKey(context.paths.data));
+  const next = await gitText(directory, ['rev-parse', '--verify', PROVENANCE_NOTES]);
+  await upstream.push(directory, { ref: PROVENANCE_NOTES, next, expected });
 }
 
 async function statementsOf(context: TaskContext, task: TaskRecord, approval: Approval, repository: string): Promise<readonly Statement[]> {

@@ -3,13 +3,11 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { type Approval, lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, underApproval } from '../projects/git/index.ts';
-import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream, type Upstream } from '../upstream/index.ts';
-import { Vault } from '../vault/index.ts';
+import { lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, type UseStep, underApproval } from '../projects/git/index.ts';
+import { readUpstream } from '../upstream/index.ts';
+import { takeRequest, takeStatements } from './after-landing.ts';
 import type { TaskContext } from './context.ts';
 import { openUpstream } from './open-upstream.ts';
-import { vaultDir } from './plan-gateway.ts';
-import { pushProvenance } from './provenance.ts';
 import { readUpstreamTip } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import { agreedReview } from './reviews.ts';
@@ -25,9 +23,11 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   const repository = await openTaskRepository(gateOf(task), task.slug);
   await assertNoLfsPointers(repository, review.new);
   const upstream = await openUpstream(context, task.project);
+  const step = await requestStep(task, { review, branch, title: wish.title });
+  const steps = [...(wish.provenance === true ? [{ kind: 'statements' as const }] : []), ...(step === undefined ? [] : [step])];
   const target = { kind: 'upstream', name: upstream.url, ref: `refs/heads/${branch}` } as const;
   const readTip: ReadTip = async (asked) => await readUpstreamTip(upstream, repository, asked);
-  const approval = await underApproval({ gate: gateOf(task), review, agreed, target, readTip }, async (expected) => {
+  const approval = await underApproval({ gate: gateOf(task), review, agreed, target, readTip, steps }, async (expected) => {
     if (expected === review.new) return;
     if (expected !== undefined && !(await upstream.isForward(repository, expected, review.new))) {
       throw new TerokError('REFUSED', `The branch \`${branch}\` of the upstream holds commits that the task does not.`, {
@@ -36,9 +36,18 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
     }
     await upstream.push(repository, { ref: target.ref, next: review.new, expected });
   });
-  const statements = wish.provenance === true ? await tryPushProvenance(context, task, approval, upstream) : {};
-  const pullRequest = await requestPull(context, task, { review, branch, title: wish.title });
-  return { slug: task.slug, host: upstream.host, branch, commit: review.new, ...statements, ...pullRequest };
+  const statements = wish.provenance === true ? await attempt(async () => await takeStatements(context, task, approval)) : {};
+  const { problem: provenanceProblem } = statements;
+  const request =
+    step === undefined ? {} : await attempt(async () => ({ pullRequest: await takeRequest(context, task, { approval, step }) }));
+  return {
+    slug: task.slug,
+    host: upstream.host,
+    branch,
+    commit: review.new,
+    ...(provenanceProblem === undefined ? {} : { provenanceProblem }),
+    ...request,
+  };
 }
 
 /** Files whose contents stay behind are worth nothing to whoever gets them. */
@@ -49,19 +58,13 @@ async function assertNoLfsPointers(repository: string, tip: string): Promise<voi
   });
 }
 
-/** What goes wrong with statements does not take the push back. */
-async function tryPushProvenance(
-  context: TaskContext,
-  task: TaskRecord,
-  approval: Approval,
-  upstream: Upstream,
-): Promise<Pick<PushReport, 'provenanceProblem'>> {
+/** What goes wrong after the work arrived does not take the push back. */
+async function attempt<T extends object>(work: () => Promise<T | void>): Promise<(T | object) & { readonly problem?: string }> {
   try {
-    await pushProvenance(context, task, approval, upstream);
-    return {};
+    return (await work()) ?? {};
   } catch (error) {
     if (!isTerokError(error)) throw error;
-    return { provenanceProblem: error.message };
+    return { problem: error.message };
   }
 }
 
@@ -71,29 +74,14 @@ interface Pushed {
   readonly title: string | undefined;
 }
 
-/** Nothing where the project names no forge; what went wrong there does not take the push back. */
-async function requestPull(
-  context: TaskContext,
+/** The pull request that is to be opened; none where the project names no forge. */
+async function requestStep(
   task: TaskRecord,
   { review, branch, title }: Pushed,
-): Promise<{ readonly pullRequest?: PullRequest; readonly problem?: string }> {
-  const record = await readUpstream(task.project.dataDir);
+): Promise<Extract<UseStep, { kind: 'request' }> | undefined> {
   const base = task.base?.branch;
-  if (record?.forge === undefined || base === undefined || base === branch) return {};
-  try {
-    const wish = {
-      forge: record.forge,
-      repository: parseUpstreamUrl(record.url).path,
-      head: branch,
-      base,
-      title: title ?? review.commits.at(-1)?.subject ?? branch,
-      body: bodyOf(review),
-    };
-    return { pullRequest: await openPullRequest(wish, new Vault(vaultDir(context))) };
-  } catch (error) {
-    if (!isTerokError(error)) throw error;
-    return { problem: error.message };
-  }
+  if ((await readUpstream(task.project.dataDir))?.forge === undefined || base === undefined || base === branch) return undefined;
+  return { kind: 'request', head: branch, base, title: title ?? review.commits.at(-1)?.subject ?? branch, body: bodyOf(review) };
 }
 
 function bodyOf({ commits, commitCount, surface, digest }: ReviewReport): string {

@@ -4,9 +4,10 @@
  */
 import { isAlive, messageOf } from '../core/index.ts';
 import { type BottleRecord, listRecords } from '../core/resolve/index.ts';
+import { repairApplied } from './after-landing.ts';
 import { BACKEND_NAMES } from './backends.ts';
 import { dropBottle, openBottle } from './bottle-life.ts';
-import type { TaskContext } from './context.ts';
+import type { Repair, TaskContext } from './context.ts';
 import { syncPolicy } from './egress-policy.ts';
 import { finishTask } from './finish-task.ts';
 import { forgetTask, undoTask } from './forget-task.ts';
@@ -15,11 +16,6 @@ import { claimTask, readTask, type TaskRecord, updateTask } from './task-record.
 
 /** A directory without records is younger than this while its process is still writing them. */
 const RESERVATION_MS = 60_000;
-
-export interface Repair {
-  readonly slug: string;
-  readonly message: string;
-}
 
 /** Does nothing to tasks whose process lives. One task that cannot be repaired does not keep the others from it. */
 export async function recover(context: TaskContext, onRepair: (repair: Repair) => void): Promise<void> {
@@ -42,6 +38,7 @@ async function recoverEntry(context: TaskContext, entry: Entry): Promise<string 
   const task = await readTask(context.paths, entry.slug);
   // A command that was killed between writing rules and telling the gateway
   if (entry.kind === 'record' && task !== undefined) await syncPolicy(context, entry.slug);
+  if (task !== undefined) for (const message of await repairApplied(context, task)) context.onRepair({ slug: entry.slug, message });
   if (entry.kind === 'unfinished') return await recoverReservation(context, entry.slug, task, entry.reservedAt);
   if (task?.finishedAt !== undefined) return await settle(context, entry.record);
   if (task === undefined) {

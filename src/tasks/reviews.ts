@@ -10,17 +10,15 @@ import {
   type Review,
   rejectTask,
   reviewTask,
-  settleUses,
   taskDiff,
 } from '../projects/git/index.ts';
+import { markApplied, repairLanded, takeStatements } from './after-landing.ts';
 import type { ApplyReport } from './api.ts';
 import type { TaskContext } from './context.ts';
 import { taskPolicy } from './egress-policy.ts';
-import { stateProvenance } from './provenance.ts';
-import { readTipOf } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import type { ApplyWish, ReviewChoice, ReviewReport, Reviews } from './reviews-api.ts';
-import { type TaskRecord, updateTask } from './task-record.ts';
+import type { TaskRecord } from './task-record.ts';
 
 /** Shorter beginnings of a digest would be guessed or mistaken. */
 const MIN_DIGEST_LENGTH = 12;
@@ -49,13 +47,15 @@ export function createReviews(context: TaskContext, findTask: (slug: string) => 
 
 /** Takes approved work into the user's repository or directory. */
 export async function applyWork(context: TaskContext, task: TaskRecord, choice: ApplyWish): Promise<ApplyReport> {
+  const steps = choice.provenance === true ? [{ kind: 'statements' as const }] : [];
+  if (steps.length > 0 && !task.project.isGit) throw new TerokError('USAGE', 'A directory without git carries no statements.');
   const { review, agreed } = await agreedReview(context, task, choice);
-  const { result, approval } = await applyApproved({ gate: gateOf(task), review, agreed }, task.project.source, async () => {
+  const { result, approval } = await applyApproved({ gate: gateOf(task), review, agreed, steps }, task.project.source, async () => {
     const { bringLfsObjects } = await import('./bring-lfs-objects.ts');
     await bringLfsObjects(task, review);
   });
-  if (choice.provenance === true) await stateProvenance(context, task, approval);
-  await updateTask(context.paths, task.slug, (record) => ({ ...record, appliedAt: new Date().toISOString() }));
+  await markApplied(context, task.slug);
+  if (steps.length > 0) await takeStatements(context, task, approval);
   return {
     slug: task.slug,
     ...(result.kind === 'git' ? { branch: result.branch, mergeCommand: result.mergeCommand } : {}),
@@ -77,7 +77,7 @@ export async function agreedReview(
 
 async function openReview(context: TaskContext, task: TaskRecord, { ref }: ReviewChoice): Promise<ReviewReport> {
   const gate = gateOf(task);
-  await settleUses(gate, task.slug, readTipOf(context, task));
+  for (const message of await repairLanded(context, task)) context.onRepair({ slug: task.slug, message });
   const policy = await policyOf(context, task);
   const review = await reviewTask({ gate, slug: task.slug, policy, ...(ref === undefined ? {} : { ref }) });
   const decisions = await listDecisions(gate, task.slug);

@@ -18,7 +18,7 @@ import type {
 } from './api.ts';
 import { BACKEND_NAMES } from './backends.ts';
 import { openBottle } from './bottle-life.ts';
-import { createContext, type TaskContext } from './context.ts';
+import { createContext, type Repair, type TaskContext } from './context.ts';
 import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
 import { createGitApi } from './git.ts';
@@ -29,7 +29,7 @@ import { vaultDir } from './plan-gateway.ts';
 import { checkProvenance } from './provenance.ts';
 import { pushWork } from './push-work.ts';
 import { checkReEntry } from './re-entry.ts';
-import { type Repair, recover, removeOrphans } from './recover.ts';
+import { recover, removeOrphans } from './recover.ts';
 import { diffWork } from './repository.ts';
 import { applyWork, createReviews } from './reviews.ts';
 import { runTask } from './run-task.ts';
@@ -46,18 +46,16 @@ import { describeTask, listTasks } from './task-views.ts';
  * await terok.secrets.set('anthropic', key);
  */
 export function createTerok(options: TerokOptions = {}): Terok {
-  return new LocalTerok(createContext(options.env ?? process.env, options.targets), options.onRepair ?? (() => undefined));
+  return new LocalTerok(createContext(options.env ?? process.env, options.targets, options.onRepair));
 }
 
 class LocalTerok implements Terok {
   readonly #context: TaskContext;
-  readonly #onRepair: (repair: Repair) => void;
   readonly #vault: Vault;
   #recovered: Promise<void> | undefined;
 
-  constructor(context: TaskContext, onRepair: (repair: Repair) => void) {
+  constructor(context: TaskContext) {
     this.#context = context;
-    this.#onRepair = onRepair;
     this.#vault = new Vault(vaultDir(context));
     this.reviews = createReviews(context, async (text) => await this.#task(await this.#slug(text)));
   }
@@ -123,7 +121,7 @@ class LocalTerok implements Terok {
 
   async remove(text: string, options: { readonly force?: boolean } = {}): Promise<void> {
     await removeTask(this.#context, await this.#slug(text), options.force === true);
-    await revokeKeys(this.#context, this.#onRepair);
+    await revokeKeys(this.#context, this.#context.onRepair);
   }
 
   async diff(text: string): Promise<AsyncIterable<Buffer | string>> {
@@ -137,10 +135,11 @@ class LocalTerok implements Terok {
   async discard(text: string): Promise<void> {
     const slug = await this.#slug(text);
     await removeTask(this.#context, slug, true);
-    await revokeKeys(this.#context, this.#onRepair);
+    await revokeKeys(this.#context, this.#context.onRepair);
   }
 
   async verifyProvenance(source: string, revision: string): ReturnType<Terok['verifyProvenance']> {
+    await this.#recover();
     return await checkProvenance(this.#context, source, revision);
   }
 
@@ -223,7 +222,7 @@ class LocalTerok implements Terok {
 
   /** Repairs once per instance; a machine without a usable backend has nothing to repair with, and says so when it is needed. */
   async #recover(): Promise<void> {
-    this.#recovered ??= recover(this.#context, this.#onRepair);
+    this.#recovered ??= recover(this.#context, this.#context.onRepair);
     await this.#recovered;
   }
 

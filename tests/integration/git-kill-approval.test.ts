@@ -5,6 +5,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { listDecisions } from '../../src/projects/git/index.ts';
+import { createTerok } from '../../src/tasks/index.ts';
 import { type ForgeProject, openForgeProject } from './forge-project.ts';
 import { gitIn, mustGit } from './git-harness.ts';
 import { endOf, killingPath, MOST_CALLS, wasReached } from './killing-git.ts';
@@ -20,6 +21,15 @@ async function openBench(): Promise<Bench> {
   return { ...bench, clone: await bench.lab.clone(await bench.lab.serve(bench.imported, 'shop'), 'shop') };
 }
 
+/** Commits one upon the other, of which the gate has all objects; the branch of the task is where it began. */
+async function pushedCommits({ clone }: Bench): Promise<readonly string[]> {
+  const commits: string[] = [];
+  for (let at = 0; at < MOST_CALLS; at += 1)
+    commits.push(await mustGit(clone, ['commit-tree', '-m', `Add ${at}`, '-p', commits.at(-1) ?? 'HEAD', 'HEAD^{tree}']));
+  await mustGit(clone, ['push', '--quiet', 'origin', `${commits.at(-1)}:refs/heads/terok/shop`]);
+  return commits;
+}
+
 /** A commit of the agent that waits in the gate with an approval. */
 async function approvedCommit({ lab, clone, terok }: Bench, name: string): Promise<string> {
   const commit = await lab.commit(clone, { [`${name}.txt`]: name }, `Add ${name}`);
@@ -32,6 +42,21 @@ async function useOf({ gate }: ForgeProject): Promise<string> {
   const last = (await listDecisions(gate, 'shop')).at(-1);
   return (last?.kind === 'approval' ? last.use?.state : undefined) ?? 'open';
 }
+
+/** Whether a commit carries a statement that holds where it was taken; one that lacks it does not. */
+async function isStated({ env, source }: Bench, commit: string, place: string): Promise<boolean> {
+  const NOTES = 'refs/notes/terok-provenance';
+  if (place !== source && (await gitIn(source, ['fetch', '--quiet', place, commit, `+${NOTES}:${NOTES}`])).code !== 0) return false;
+  return (
+    (
+      await createTerok({ env })
+        .verifyProvenance(source, commit)
+        .catch(() => undefined)
+    )?.commit === commit
+  );
+}
+
+const decisionsOf = async ({ gate }: Bench): Promise<string> => await readFile(path.join(gate, 'decisions/shop.json'), 'utf8');
 
 const tipOf = async (repository: string): Promise<string> =>
   (await gitIn(repository, ['rev-parse', '--verify', '--quiet', 'refs/heads/terok/shop'])).stdout.trim();
@@ -46,21 +71,33 @@ describe.each([
     await using bench = await openBench();
     const { terok } = bench;
     const place = command === 'apply' ? bench.source : bench.forge.directory('team/shop');
+    const commits = await pushedCommits(bench);
     const seen = new Set<string>();
+    let commit = '';
+    let decided = '';
     for (let at = 1, isOver = false; !isOver; at += 1) {
       expect(at).toBeLessThan(MOST_CALLS);
-      const commit = await approvedCommit(bench, `${at}`);
+      if (decided === '') {
+        commit = commits[at - 1] ?? '';
+        await mustGit(bench.imported.repository, ['update-ref', bench.imported.writableRef, commit]);
+        await terok.reviews.approve('shop', (await terok.reviews.open('shop')).digest);
+        decided = await decisionsOf(bench);
+      }
       const PATH = await killingPath(bench.lab.root, at, when);
-      const outcome = await endOf(spawn(process.execPath, [CLI, command, 'shop'], { env: { ...bench.env, PATH } }));
+      const outcome = await endOf(spawn(process.execPath, [CLI, command, 'shop', '--provenance'], { env: { ...bench.env, PATH } }));
       isOver = !(await wasReached(bench.lab.root, at, when));
       const arrived = (await tipOf(place)) === commit;
       if (outcome === 'killed') seen.add(`${await useOf(bench)}, ${arrived ? 'there' : 'absent'}`);
+      // Where nothing was written nor moved there is nothing to settle: the next kill finds the same approval
+      if (!isOver && !arrived && (await decisionsOf(bench)) === decided) continue;
+      decided = '';
       // Another git of the killed process may still run
       const settled = async (): Promise<unknown> => {
         const { approval } = await terok.reviews.open('shop');
         return { at, isOpen: approval !== undefined, use: await useOf(bench) };
       };
       await expect.poll(settled, { timeout: 10_000 }).toEqual({ at, isOpen: !arrived, use: arrived ? 'done' : 'open' });
+      if (arrived) expect(await isStated(bench, commit, place)).toBe(true);
       // Of an approval that is open again there is one use, and of the others none
       if (!arrived) await terok[command]('shop');
       await expect(terok[command]('shop')).rejects.toMatchObject({ code: 'REFUSED', message: expect.stringContaining('was used at') });
@@ -90,7 +127,7 @@ test('an approval that a killed process began to use stays away while its git ru
   } finally {
     process.kill(sleeper, 'SIGKILL');
   }
-  await expect.poll(async () => (await bench.terok.reviews.open('shop')).approval).toBeDefined();
+  await expect.poll(async () => (await bench.terok.reviews.open('shop')).approval, { timeout: 10_000 }).toBeDefined();
   await bench.terok.apply('shop');
 });
 

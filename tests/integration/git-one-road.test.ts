@@ -25,7 +25,7 @@ async function openBench(): Promise<Bench> {
   const forge = { kind: 'gitea', api: 'https://api.example.test/api/v1', secret: 'forge' } as const;
   await terok.git.setUpstream(source, { url: 'https://upstream.example.test/team/shop.git', secret: 'forge', forge });
   const paths = resolvePaths(env);
-  const context: TaskContext = { env, paths, backend: () => Promise.reject(new Error('no backend is needed')) };
+  const context: TaskContext = { env, paths, onRepair: () => undefined, backend: () => Promise.reject(new Error('no backend is needed')) };
   const project = await identifyProject(paths, source);
   const config = await loadSettings(context, project);
   return {

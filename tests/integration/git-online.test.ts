@@ -17,7 +17,7 @@ async function openBench(settings = 'git:\n  class: online\n'): Promise<Bench> {
   const bench = await openForgeProject({ settings });
   const { env, paths, lab, project, gate, imported, vaultDir } = bench;
   const { value } = await loadGlobalConfig(paths);
-  const context = { env, paths, backend: () => Promise.reject(new Error('no backend is needed')) };
+  const context = { env, paths, onRepair: () => undefined, backend: () => Promise.reject(new Error('no backend is needed')) };
   const plan = planGate(context, { project, slug: 'shop', settings: mergeSettings(value, {}).settings.git, gate });
   const url = await lab.serve(imported, 'shop', [], { ...plan, vaultDir });
   return { ...bench, clone: await lab.clone(url, 'shop'), repository: imported.repository };

@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chmod, stat } from 'node:fs/promises';
+import { chmod, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { openAuditLog } from '../../src/core/index.ts';
 import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
 import { openForgeProject } from './forge-project.ts';
-import { GitLab, mustGit } from './git-harness.ts';
+import { GitLab, gitIn, mustGit } from './git-harness.ts';
 
 const NOTES = 'refs/notes/terok-provenance';
 
@@ -88,7 +88,7 @@ test('each commit that is taken carries a statement, and those about other commi
 
 test('statements are pushed beside the notes that the upstream has; where it takes none, the work is there all the same', async () => {
   await using bench = await openForgeProject();
-  const { lab, terok, forge, source, imported, vaultDir } = bench;
+  const { lab, terok, forge, source, imported, vaultDir, gate } = bench;
   const theirs = forge.directory('team/shop');
   await mustGit(theirs, ['notes', `--ref=${NOTES}`, 'add', '-m', 'theirs', imported.baseCommit]);
   const clone = await lab.clone(await lab.serve(imported, 'shop', [], { vaultDir }), 'shop');
@@ -103,6 +103,10 @@ test('statements are pushed beside the notes that the upstream has; where it tak
   await mustGit(source, ['fetch', '--quiet', theirs, 'refs/heads/terok/shop:refs/heads/got', `${NOTES}:${NOTES}`]);
   for (const { commit } of [first, second]) expect(await terok.verifyProvenance(source, commit)).toMatchObject({ commit, task: 'shop' });
   expect(await mustGit(source, ['notes', `--ref=${NOTES}`, 'show', imported.baseCommit])).toBe('theirs');
+  // The repository that the bottle is given has none of it, and no other one is left over
+  const notes = await mustGit(theirs, ['rev-parse', NOTES, `${NOTES}^{tree}`]);
+  for (const id of notes.split('\n')) expect((await gitIn(imported.repository, ['cat-file', '-e', id])).code).not.toBe(0);
+  expect((await readdir(gate)).filter((name) => name.startsWith('.'))).toEqual([]);
 
   await forge.setHook('team/shop', 'update', '#!/bin/sh\ncase "$1" in refs/notes/*) exit 1;; esac\n');
   const third = await push('d.txt');

@@ -6,7 +6,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type AuditEvent, currentProcess, hasLivingGit, isAlive, isTerokError } from '../../core/index.ts';
 import { findApproval } from './approvals.ts';
-import { type Approval, type ApprovalTarget, type ApprovalUse, type Decision, editDecisions, listDecisions } from './decisions.ts';
+import {
+  type Approval,
+  type ApprovalTarget,
+  type ApprovalUse,
+  type Decision,
+  editDecisions,
+  listDecisions,
+  type UseStep,
+} from './decisions.ts';
 import type { Review } from './review-task.ts';
 
 export interface UsedApproval extends Approval {
@@ -20,8 +28,13 @@ export type UseOutcome = 'arrived' | 'nothing' | 'other';
 export type ReadTip = (target: ApprovalTarget) => Promise<string | undefined>;
 
 /** Takes the open approval of exactly this review for one use. Of several callers at once one gets it; the others get REFUSED. */
-export async function beginUse(gate: string, review: Review, target: ApprovalTarget, now: Date = new Date()): Promise<UsedApproval> {
-  const use: ApprovalUse = { state: 'begun', at: now.toISOString(), target, by: currentProcess() };
+export async function beginUse(
+  gate: string,
+  review: Review,
+  { target, steps = [] }: Pick<ApprovalUse, 'target' | 'steps'>,
+): Promise<UsedApproval> {
+  const now = new Date();
+  const use: ApprovalUse = { state: 'begun', at: now.toISOString(), target, by: currentProcess(), ...(steps.length > 0 ? { steps } : {}) };
   return await editDecisions(gate, review.slug, (entries) => {
     const found = findApproval(entries, review, now);
     const used = { ...found, use };
@@ -32,6 +45,28 @@ export async function beginUse(gate: string, review: Review, target: ApprovalTar
 /** The work arrived. */
 export async function finishUse(gate: string, slug: string, used: UsedApproval): Promise<void> {
   await changeUse(gate, slug, { used, outcome: 'arrived', edit: doneOf(used) });
+}
+
+/** Takes a step off the list, because it was done or its failure was told. */
+export async function dropStep(gate: string, slug: string, used: UsedApproval, { kind }: UseStep): Promise<void> {
+  await editDecisions(gate, slug, (entries) => ({
+    entries: entries.map((entry) => {
+      if (entry.kind !== 'approval' || entry.id !== used.id || entry.use?.steps === undefined) return entry;
+      return { ...entry, use: { ...entry.use, steps: entry.use.steps.filter((step) => step.kind !== kind) } };
+    }),
+    value: undefined,
+    event: eventOf(used, kind),
+  }));
+}
+
+/** Uses whose work arrived, and whose process ended before the last step. */
+export async function unfinishedUses(gate: string, slug: string): Promise<readonly UsedApproval[]> {
+  const found: UsedApproval[] = [];
+  for (const entry of await listDecisions(gate, slug)) {
+    if (entry.kind !== 'approval' || !isUsed(entry) || entry.use.state !== 'done' || (entry.use.steps ?? []).length === 0) continue;
+    if (!(await isAtWork(entry.use))) found.push(entry);
+  }
+  return found;
 }
 
 /** Settles a use by what is there now: `arrived`, `nothing` where it is open again, `other` where another commit is there and it is spent. */
@@ -53,7 +88,7 @@ export async function abandonUse(gate: string, slug: string, used: UsedApproval)
 /** Settles what killed processes began; where the branch cannot be asked, the use stays as it is. */
 export async function settleUses(gate: string, slug: string, readTip: ReadTip): Promise<void> {
   for (const entry of await listDecisions(gate, slug)) {
-    if (entry.kind !== 'approval' || !isBegun(entry) || (await isAtWork(entry.use))) continue;
+    if (entry.kind !== 'approval' || !isUsed(entry) || entry.use.state !== 'begun' || (await isAtWork(entry.use))) continue;
     try {
       await settleUse(gate, slug, entry, readTip);
     } catch (error) {
@@ -62,8 +97,8 @@ export async function settleUses(gate: string, slug: string, readTip: ReadTip): 
   }
 }
 
-function isBegun(entry: Approval): entry is UsedApproval {
-  return entry.use?.state === 'begun';
+function isUsed(entry: Approval): entry is UsedApproval {
+  return entry.use !== undefined;
 }
 
 async function isAtWork({ by }: ApprovalUse): Promise<boolean> {
@@ -96,7 +131,10 @@ async function changeUse(gate: string, slug: string, { used, outcome, edit }: Us
   });
 }
 
-function eventOf({ id, new: commit, use: { target } }: UsedApproval, outcome: UseChange['outcome'] | 'begun'): AuditEvent {
+function eventOf(
+  { id, new: commit, use: { target } }: UsedApproval,
+  outcome: UseChange['outcome'] | UseStep['kind'] | 'begun',
+): AuditEvent {
   return {
     kind: target.kind === 'upstream' ? 'push' : 'apply',
     decision: outcome === 'nothing' ? 'deny' : 'allow',

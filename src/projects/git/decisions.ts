@@ -37,6 +37,12 @@ const target = z.strictObject({
   before: hex.optional(),
 });
 
+/** What is to be done once the work arrived. It is taken off the list when it is done, or when its failure was told. */
+const step = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('statements') }),
+  z.strictObject({ kind: z.literal('request'), head: z.string(), base: z.string(), title: z.string(), body: z.string() }),
+]);
+
 const use = z.strictObject({
   /** `begun` is written before anything happens there, `done` once it is known that it did */
   state: z.enum(['begun', 'done']),
@@ -44,6 +50,7 @@ const use = z.strictObject({
   target,
   /** The process that is at it; absent where it gave up without knowing what became of it */
   by: processIdentitySchema.optional(),
+  steps: z.array(step).optional(),
 });
 
 /** As it was written before uses were written ahead: there was none whose work had not been begun, and the branch was not kept. */
@@ -92,6 +99,7 @@ const decisions = z.strictObject({
 
 export type Approval = z.infer<typeof approval>;
 export type ApprovalUse = z.infer<typeof use>;
+export type UseStep = z.infer<typeof step>;
 /** Where approved objects go, and what was there before */
 export type ApprovalTarget = z.infer<typeof target>;
 export type Rejection = z.infer<typeof rejection>;

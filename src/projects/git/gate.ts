@@ -174,6 +174,18 @@ export async function openTaskRepository(gate: string, slug: string): Promise<st
   return repository;
 }
 
+export interface ScratchRepository extends AsyncDisposable {
+  readonly directory: string;
+}
+
+/** A repository for a moment that has all objects of a task; what is put into it, no bottle can ask for. One that a crash left goes later. */
+export async function openScratchRepository(gate: string, slug: string): Promise<ScratchRepository> {
+  const directory = await initBare(gate, gateFormat(gate));
+  await writeFile(path.join(directory, 'objects/info/alternates'), `${path.join(taskRepository(gate, slug), 'objects')}\n`);
+  await copyShallow(gate, directory);
+  return { directory, [Symbol.asyncDispose]: async () => await rm(directory, { recursive: true, force: true }) };
+}
+
 /** One transaction: base, visible branches, the task's own branch. The bottle's clone checks HEAD out: its own branch. */
 async function setTaskRefs(repository: string, { slug, baseCommit, refs }: TaskRepositoryContent): Promise<void> {
   const all = { ...refs, [BASE_REF]: baseCommit, [taskRef(slug)]: baseCommit };

@@ -1,5 +1,5 @@
 export { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
-export { type ReadTip, settleUses } from './approval-use.ts';
+export { dropStep, type ReadTip, settleUses, type UsedApproval, unfinishedUses } from './approval-use.ts';
 export { approve } from './approvals.ts';
 export { type BottleCommand, type CloneInputs, cloneCommands, type SalvageInputs, salvageCommand } from './clone-commands.ts';
 export { changesOfCommits, lfsPointersOf, readBlob, resolveTask } from './commit-changes.ts';
@@ -11,6 +11,7 @@ export {
   listDecisions,
   type Rejection,
   recordDecision,
+  type UseStep,
   verifyDecisionLog,
 } from './decisions.ts';
 export {
@@ -26,6 +27,7 @@ export {
   ensureGate,
   ensureGateFor,
   looseTip,
+  openScratchRepository,
   openTaskRepository,
   readSource,
   type SourceState,

@@ -69,15 +69,10 @@ export async function ensureSigningKey(dataDir: string): Promise<KeyObject> {
 }
 
 /** Signs statements and leaves each as a note on its commit, all or none; earlier notes of these commits are replaced. */
-export async function writeProvenance(
-  repository: string,
-  statements: readonly Statement[],
-  key: KeyObject,
-  ref: string = PROVENANCE_NOTES,
-): Promise<void> {
-  const before = await resolveRevision(repository, ref);
+export async function writeProvenance(repository: string, statements: readonly Statement[], key: KeyObject): Promise<void> {
+  const before = await resolveRevision(repository, PROVENANCE_NOTES);
   const lines = [
-    `commit ${ref}`,
+    `commit ${PROVENANCE_NOTES}`,
     `committer terok <terok@localhost> ${Math.floor(Date.now() / 1_000)} +0000`,
     data('State where commits come from'),
     ...(before === undefined ? [] : [`from ${before}`]),

@@ -7,7 +7,7 @@ import { messageOf, TerokError } from '../../core/index.ts';
 import { type ApplyInputs, type ApplyResult, applyTask, describeApply } from './apply-task.ts';
 import { abandonUse, beginUse, finishUse, type ReadTip, settleUse, type UsedApproval } from './approval-use.ts';
 import { approve, findApproval } from './approvals.ts';
-import { type ApprovalTarget, listDecisions } from './decisions.ts';
+import { type ApprovalTarget, listDecisions, type UseStep } from './decisions.ts';
 import { APPLIED_REF, isGitSource, taskRepository } from './gate.ts';
 import { resolveRevision } from './git.ts';
 import { assertUnmoved, type Review } from './review-task.ts';
@@ -21,6 +21,8 @@ export interface TakeRequest {
   /** Where it goes */
   readonly target: Omit<ApprovalTarget, 'before'>;
   readonly readTip: ReadTip;
+  /** What the caller does after the work arrived, written down with the use of the approval */
+  readonly steps?: readonly UseStep[];
 }
 
 /**
@@ -28,13 +30,16 @@ export interface TakeRequest {
  * Where it fails although the commit is there now, that is success: the answer was lost, not the commit.
  */
 export async function underApproval(
-  { gate, review, agreed, target, readTip }: TakeRequest,
+  { gate, review, agreed, target, readTip, steps = [] }: TakeRequest,
   work: (before: string | undefined) => Promise<void>,
 ): Promise<UsedApproval> {
   if (agreed) await approve(gate, review);
   findApproval(await listDecisions(gate, review.slug), review, new Date());
   const before = await readTip(target);
-  const approval = await beginUse(gate, review, { ...target, ...(before === undefined ? {} : { before }) });
+  const approval = await beginUse(gate, review, {
+    target: { ...target, ...(before === undefined ? {} : { before }) },
+    steps: [...steps],
+  });
   try {
     await assertUnmoved(gate, review);
     await work(before);
@@ -74,7 +79,7 @@ async function hasArrived({ gate, slug, approval, readTip }: Use, failure: unkno
  * @param bringObjects takes what its files stand for, before a branch names them
  */
 export async function applyApproved(
-  { gate, review, agreed }: Pick<TakeRequest, 'gate' | 'review' | 'agreed'>,
+  { gate, review, agreed, steps = [] }: Pick<TakeRequest, 'gate' | 'review' | 'agreed' | 'steps'>,
   source: string,
   bringObjects: () => Promise<void> = async () => undefined,
 ): Promise<{ readonly result: ApplyResult; readonly approval: UsedApproval }> {
@@ -83,7 +88,7 @@ export async function applyApproved(
   const result = await describeApply(inputs);
   const kind = (await isGitSource(source)) ? 'repository' : 'directory';
   const readTip: ReadTip = async (target) => await readLocalTip(gate, slug, target);
-  const approval = await underApproval({ gate, review, agreed, target: { kind, name: source, ref }, readTip }, async () => {
+  const approval = await underApproval({ gate, review, agreed, target: { kind, name: source, ref }, readTip, steps }, async () => {
     await bringObjects();
     await applyTask(inputs);
   });
