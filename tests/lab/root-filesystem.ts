@@ -21,6 +21,7 @@ export const ROOT_PACKAGES = [
   'crun',
   'netavark',
   'uidmap',
+  'xfsprogs',
   'passt',
   'fuse-overlayfs',
   'git',
