@@ -1,10 +1,10 @@
-import { type Bottle, type ExecResult, TerokError } from '../core/index.ts';
+import { type Bottle, type ExecResult, patient, TerokError } from '../core/index.ts';
 import type { AgentPlan, PlannedFile } from './plan-agent.ts';
 
 /** Writes standard input to `$1` with mode `$2`, atomically and without following a link in the last place. */
 const WRITE_FILE = 'umask 077; mkdir -p -- "$(dirname -- "$1")" && cat > "$1.new" && chmod -- "$2" "$1.new" && mv -fT -- "$1.new" "$1"';
 
-const STEP_TIMEOUT_MS = 30_000;
+const STEP_TIMEOUT_MS = patient(30_000);
 
 /** Makes the directories and files of a plan in the bottle and checks that the agent is there. Idempotent. */
 export async function applyAgentPlan(bottle: Bottle, plan: AgentPlan, options: { readonly signal?: AbortSignal } = {}): Promise<void> {

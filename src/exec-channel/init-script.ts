@@ -13,7 +13,7 @@ export const PREPARE_FILE = '/usr/lib/terok/prepare';
  * sessions last until their programs have ended, because a program whose output is gone may die before it puts its work away.
  *
  * Waiting is `read -t` on a pipe that nobody writes, so that it costs no process. While nobody listens it dials every 10 ms for
- * two seconds (a start is quick), then every 200 ms.
+ * two to three seconds (a start is quick), then every 200 ms.
  */
 export const INIT_SCRIPT = `#!/bin/bash
 set -u
@@ -22,7 +22,7 @@ unset ENV BASH_ENV
 umask 022
 [[ -d /run/sshd ]] || mkdir -p -m 0755 /run/sshd
 exec </dev/null {never}<> <(:)
-failures=0
+failing=''
 proof=''
 [[ -r ${PREPARE_FILE} ]] && . ${PREPARE_FILE}
 [[ -r ${CONTROL_PROOF_FILE} ]] && read -r -N 64 proof <${CONTROL_PROOF_FILE}
@@ -68,10 +68,10 @@ dial() {
 
 while :; do
   if dial; then
-    failures=0
+    failing=''
   else
-    ((failures < 1000000)) && ((failures++))
-    if ((failures < 200)); then pause 0.01; else pause 0.2; fi
+    [[ $failing != '' ]] || failing=$SECONDS
+    if ((SECONDS - failing < 3)); then pause 0.01; else pause 0.2; fi
   fi
 done
 `;
