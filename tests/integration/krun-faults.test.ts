@@ -1,14 +1,21 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import type { PodmanHost } from '../../src/backends/oci/index.ts';
 import { type Bottle, type BottleProcess, patient } from '../../src/core/index.ts';
-import { errorOf, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
+import { errorOf, sh, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { inspect, useMachines, whyNoMachines } from './krun-fixture.ts';
 
+const run = promisify(execFile);
 const SLOW = { timeout: patient(60_000) };
+const MIB = 1024 * 1024;
+/** Where the loader of the lab finds libkrun and its kernel; `ldconfig -p` goes on naming them when they are gone. */
+const LIBRARIES = '/usr/local/lib';
 
 describeUnless(await whyNoMachines(), 'faults of machines', () => {
   let podman: PodmanHost;
@@ -30,6 +37,41 @@ describeUnless(await whyNoMachines(), 'faults of machines', () => {
     await bottle.start();
     expect(await shOutput(bottle, 'cat ~/kept')).toBe('kept');
   };
+
+  it('a disk that the guest fills is full for the guest alone, and the machine goes on', SLOW, async () => {
+    const directory = path.dirname(await inspect(podman, bottle, '{{.GraphDriver.Data.UpperDir}}'));
+    const ballast = path.join(directory, 'ballast');
+    const { bavail, bsize } = await statfs(directory);
+    try {
+      await run('fallocate', ['--length', String(bavail * bsize - 8 * MIB), ballast]);
+      const { status, stderr } = await sh(bottle, 'head -c 16M /dev/zero >~/fill');
+      expect({ status, stderr: stderr.toString() }).toMatchObject({
+        status: { code: 1 },
+        stderr: expect.stringContaining('No space left'),
+      });
+      expect(await shOutput(bottle, 'rm ~/fill; echo goes on')).toBe('goes on');
+    } finally {
+      await rm(ballast);
+    }
+    expect(await shOutput(bottle, 'head -c 1M /dev/zero >~/fill && stat -c %s ~/fill && rm ~/fill')).toBe(String(MIB));
+  });
+
+  it('a libkrun or a kernel of guests that is gone is named, though the loader still lists it', SLOW, async ({ skip }) => {
+    if (process.env.TEROK_LAB !== '1') skip('only the lab is known to have them in `/usr/local/lib`');
+    const module = pathToFileURL(path.join(import.meta.dirname, '../../src/backends/krun/find-krun.ts')).href;
+    const program = `import { findKrun } from ${JSON.stringify(module)}; console.log(JSON.stringify(await findKrun()))`;
+    const find = async (before: string): Promise<unknown> => {
+      const argv = ['--mount', 'sh', '-c', `${before} && exec "$@"`, 'sh', process.execPath, '--input-type=module', '--eval', program];
+      return JSON.parse((await run('unshare', argv)).stdout);
+    };
+    expect(await find('true')).toMatchObject({ krun: {} });
+    expect(await find(`mount -t tmpfs none ${LIBRARIES}`)).toMatchObject({
+      findings: [
+        { code: 'LIBKRUN_MISSING', fix: 'Install libkrun.' },
+        { code: 'LIBKRUNFW_MISSING', fix: 'Install libkrunfw.' },
+      ],
+    });
+  });
 
   it('a panic of the guest ends its commands and its machine', SLOW, async () => {
     const work = await startWork();

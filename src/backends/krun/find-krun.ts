@@ -103,7 +103,9 @@ async function libraryVersion(name: string): Promise<string | undefined> {
     .split('\n')
     .find((candidate) => candidate.trim().startsWith(`${name} `));
   const file = line?.split(' => ')[1];
-  return file === undefined ? undefined : /\.so\.(\d+\.\d+\.\d+)$/.exec(path.basename(await realpath(file)))?.[1];
+  // the cache goes on naming a file that was removed
+  const target = file === undefined ? undefined : await ignoreCodes(['ENOENT'], () => realpath(file));
+  return target === undefined ? undefined : /\.so\.(\d+\.\d+\.\d+)$/.exec(path.basename(target))?.[1];
 }
 
 interface Library {
