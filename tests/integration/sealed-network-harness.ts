@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import dnsPacket from 'dns-packet';
-import type { ProcessIdentity, Route } from '../../src/core/index.ts';
+import { type ProcessIdentity, patient, type Route } from '../../src/core/index.ts';
 import { mintBottleCa } from '../../src/core/resolve/ca.ts';
 import { closeSealedNetwork, type GatewayPlan } from '../../src/sidecars/gateway/index.ts';
 import { networkFiles } from '../../src/sidecars/gateway/network-files.ts';
@@ -16,6 +16,8 @@ import { recordedProcess } from '../../src/sidecars/gateway/process-record.ts';
 import type { Outcome, Probe } from './sealed-network-probe.ts';
 
 export const PROBE_PROGRAM = fileURLToPath(new URL('sealed-network-probe.ts', import.meta.url));
+/** How long a probe waits for an answer, for machines that are emulated */
+export const PROBE_ENV = { PROBE_WAIT_MS: String(patient(400)) };
 const run = promisify(execFile);
 
 /** A reason to skip, or undefined: network namespaces need root, or a user namespace. */
@@ -89,7 +91,7 @@ export async function removeTestNetworks(): Promise<void> {
 /** Runs probes behind a command that enters some namespace; behind none, on the host. */
 export async function probeFrom(enter: readonly string[], probes: readonly Probe[]): Promise<Outcome[]> {
   const argv = [...enter, process.execPath, PROBE_PROGRAM, JSON.stringify(probes)];
-  const { stdout } = await run(argv[0] ?? '', argv.slice(1), { timeout: 60_000 });
+  const { stdout } = await run(argv[0] ?? '', argv.slice(1), { timeout: patient(60_000), env: { ...process.env, ...PROBE_ENV } });
   return JSON.parse(stdout) as Outcome[];
 }
 
@@ -98,7 +100,7 @@ export async function eventually<T>(
   check: () => T | undefined | false | Promise<T | undefined | false>,
   withinMs = 5_000,
 ): Promise<T> {
-  const deadline = Date.now() + withinMs;
+  const deadline = Date.now() + patient(withinMs);
   for (;;) {
     const value = await check();
     if (value !== undefined && value !== false) return value;

@@ -1,8 +1,10 @@
 /*
  * Runs inside (or, as the positive control, outside) a sealed network. argv: probes as JSON; prints one outcome for each as JSON.
+ * Without argv it takes a list on each line of standard input, tries the whole list at once, and prints the outcomes on one line.
  */
 import { createSocket } from 'node:dgram';
 import { createConnection } from 'node:net';
+import { createInterface } from 'node:readline';
 import dnsPacket, { type RecordType } from 'dns-packet';
 
 export type Probe =
@@ -20,7 +22,7 @@ export type Probe =
 /** `connected <what came back>`, `answered …`, or the reason why nothing did */
 export type Outcome = string;
 
-const WAIT_MS = 400;
+const WAIT_MS = Number(process.env['PROBE_WAIT_MS'] ?? 400);
 
 function probeTcp({ host, port, send }: Extract<Probe, { kind: 'tcp' }>): Promise<Outcome> {
   return new Promise((resolve) => {
@@ -90,11 +92,18 @@ async function probeDns({ server, port = 53, name, type, tcp }: Extract<Probe, {
   return code === 3 ? 'NXDOMAIN' : `answered ${data.join(' ')}`.trim();
 }
 
-const outcomes: Outcome[] = [];
-for (const probe of JSON.parse(process.argv[2] ?? '[]') as Probe[]) {
-  if (probe.kind === 'tcp') outcomes.push(await probeTcp(probe));
-  else if (probe.kind === 'udp') outcomes.push(await probeUdp(probe));
-  else outcomes.push(await probeDns(probe));
+function tryOne(probe: Probe): Promise<Outcome> {
+  if (probe.kind === 'tcp') return probeTcp(probe);
+  return probe.kind === 'udp' ? probeUdp(probe) : probeDns(probe);
 }
-process.stdout.write(JSON.stringify(outcomes));
+
+const [given] = process.argv.slice(2);
+if (given === undefined) {
+  for await (const line of createInterface({ input: process.stdin }))
+    process.stdout.write(`${JSON.stringify(await Promise.all((JSON.parse(line) as Probe[]).map(tryOne)))}\n`);
+} else {
+  const outcomes: Outcome[] = [];
+  for (const probe of JSON.parse(given) as Probe[]) outcomes.push(await tryOne(probe));
+  process.stdout.write(JSON.stringify(outcomes));
+}
 process.exit(0);
