@@ -104,7 +104,7 @@ describe('the git gate', () => {
     await mustGit(imported.repository, ['fsck', '--connectivity-only']);
   });
 
-  test('gives nothing of a branch that the task does not see to a push that names it without bringing it', async () => {
+  test('gives nothing of a branch that the task does not see to a fetch or a push that names it', async () => {
     await using lab = await GitLab.create();
     const source = await lab.userRepository();
     await mustGit(source, ['switch', '--quiet', '-c', 'private']);
@@ -115,6 +115,16 @@ describe('the git gate', () => {
     const imported = await lab.import(source, 'shop');
     const url = await lab.serve(imported, 'shop');
     const known = await mustGit(source, ['rev-parse', 'main:README.md']);
+    const asker = await lab.clone(url, 'shop');
+    for (const id of [hidden, blob]) {
+      // Positive control: git gives what it is asked for by its id
+      expect((await gitIn(asker, ['fetch', '--quiet', source, id])).code).toBe(0);
+      await mustGit(asker, ['init', '--quiet', '--bare', `../${id}`]);
+      for (const version of ['0', '2']) {
+        const asked = await gitIn(`${lab.root}/${id}`, ['-c', `protocol.version=${version}`, 'fetch', '--quiet', url, id]);
+        expect([version, asked.code, asked.stderr]).toEqual([version, 128, expect.stringMatching(/403|unadvertised/)]);
+      }
+    }
     // Deltas that copy all of their base, twice; both files are short
     const twice = (length: number): Buffer => Buffer.from([length, 2 * length, 0x90, length, 0x90, length]);
     const readme = `${await mustGit(source, ['cat-file', 'blob', known])}\n`;

@@ -6,9 +6,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { isTerokError, messageOf } from '../../core/errors.ts';
+import type { ObjectFormat } from '../../core/host-git.ts';
+import { checkFetch } from './check-fetch.ts';
 import { type GateRefusal, type GateRequest, parseGateRequest } from './gate-request.ts';
 import { ensureHooks } from './hooks.ts';
-import { type BackendOutcome, runHttpBackend } from './http-backend.ts';
+import { type BackendOutcome, readBody, runHttpBackend } from './http-backend.ts';
 import { handleLfsRequest, isLfsRequest } from './lfs/handle-lfs-request.ts';
 import { LIMITS } from './limits.ts';
 import { openScan } from './open-scan.ts';
@@ -54,14 +56,16 @@ async function serve({ request, response, wanted, gate, audit }: Served): Promis
   try {
     if (!BRANCH.test(gate.writableRef))
       return refuse(response, { status: 500, reason: 'the plan of this bottle names no branch' }, gate, audit);
-    await assertOwnConfig(gate.repository);
+    const format = await assertOwnConfig(gate.repository);
     const full = wanted.service === 'git-receive-pack' ? await prepareForPush(gate.repository) : undefined;
     if (full !== undefined) return refuse(response, full, gate, audit);
     const hooks = await ensureHooks(path.dirname(gate.repository));
     audit?.record({ kind: 'git', decision: 'allow', slug: gate.slug, service: wanted.service, phase: wanted.phase });
     await using scan = await openScan(gate);
+    const body = isFetch(wanted) ? await readFetch({ request, response, wanted, gate, format }) : undefined;
     const outcome = await runHttpBackend(request, response, wanted, {
       ...gate,
+      body,
       hooks,
       scan: scan.job,
       scanFailure: scan.failureFile,
@@ -72,6 +76,20 @@ async function serve({ request, response, wanted, gate, audit }: Served): Promis
     if (seen !== undefined) audit?.record(seen);
   } catch (error) {
     fail(response, error, gate, audit);
+  }
+}
+
+const isFetch = ({ service, phase }: GateRequest): boolean => service === 'git-upload-pack' && phase === 'exchange';
+
+/** The body of a fetch, once nothing in it asks for more than the task sees. */
+async function readFetch({ request, response, wanted, gate, format }: Omit<Served, 'audit'> & { format: ObjectFormat }): Promise<Buffer> {
+  const gone = new AbortController();
+  const abort = (): void => gone.abort();
+  response.once('close', abort);
+  try {
+    return await checkFetch({ repository: gate.repository, format, body: await readBody(request, wanted), signal: gone.signal });
+  } finally {
+    response.off('close', abort);
   }
 }
 
@@ -101,9 +119,9 @@ function fail(response: ServerResponse, error: unknown, gate: { readonly slug: s
     recordDenial(audit, { kind: 'git', decision: 'deny', slug: gate.slug, reason: 'the bottle went away before the end' });
     return;
   }
-  const code = isTerokError(error) ? error.code : undefined;
+  const { code, context } = isTerokError(error) ? error : { code: undefined, context: {} };
   if (code === 'DISK_FULL') return refuse(response, { status: 507, reason: 'the disk of the host is full' }, gate, audit, messageOf(error));
-  const status = code === 'REFUSED' ? 413 : code === 'TIMEOUT' ? 504 : 502;
+  const status = code === 'REFUSED' ? Number(context['status'] ?? 413) : code === 'TIMEOUT' ? 504 : 502;
   // The agent learns the rule that it broke, not the host's paths
   const reason =
     code === 'REFUSED' || code === 'TIMEOUT'

@@ -5,7 +5,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
-import { type Readable, Transform, type Writable } from 'node:stream';
+import { type Readable, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { messageOf, systemCodeOf, TerokError } from '../../core/errors.ts';
@@ -26,6 +26,8 @@ export interface BackendRun {
   /** File that a scanner which fails writes its reason into */
   readonly scanFailure: string;
   readonly afterPush: GatePlan['afterPush'];
+  /** Of the request, where it was read before */
+  readonly body: Buffer | undefined;
 }
 
 export interface BackendOutcome {
@@ -58,7 +60,7 @@ export async function runHttpBackend(
   response.once('close', stop);
   child.once('error', (error) => failed.reject(spawnError(error)));
   try {
-    const body = sendBody(request, child, wanted);
+    const body = run.body === undefined ? sendBody(request, child, wanted) : Promise.resolve(sendBytes(run.body, child));
     body.catch((error: unknown) => failed.reject(error));
     const answer = await Promise.race([sendAnswer(child, response), failed.promise]);
     return { ...answer, bytesIn: await Promise.race([body, failed.promise]), stderr: stderr() };
@@ -115,7 +117,7 @@ function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, str
     REMOTE_USER: run.slug,
     REMOTE_ADDR: 'bottle',
     // Bytes that gzip hides are counted here and not by git, so git gets the plain body, whose length only its end tells
-    ...(wanted.contentLength === undefined || wanted.gzip ? {} : { CONTENT_LENGTH: String(wanted.contentLength) }),
+    ...lengthOf(wanted, run),
     ...(wanted.protocol === undefined ? {} : { GIT_PROTOCOL: wanted.protocol }),
     TEROK_WRITABLE_REF: run.writableRef,
     TEROK_NOTES_REF: `refs/notes/terok/${run.slug}`,
@@ -154,16 +156,46 @@ const MEMORY = {
   'pack.threads': '2',
 } as const;
 
+function lengthOf({ contentLength, gzip }: GateRequest, { body }: BackendRun): Record<string, string> {
+  const length = body?.length ?? (gzip ? undefined : contentLength);
+  return length === undefined ? {} : { CONTENT_LENGTH: String(length) };
+}
+
+/** The whole body of a request after decompression. Throws REFUSED where it is too long. */
+export async function readBody(request: IncomingMessage, wanted: GateRequest): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  const collect = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      parts.push(chunk);
+      done();
+    },
+  });
+  await (wanted.gzip ? pipeline(request, createGunzip(), limited(wanted), collect) : pipeline(request, limited(wanted), collect));
+  return Buffer.concat(parts);
+}
+
+function limited({ service, maxBodyBytes }: GateRequest, count: (bytes: number) => void = () => undefined): Transform {
+  let bytes = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      count(bytes);
+      if (bytes <= maxBodyBytes) done(null, chunk);
+      else done(new TerokError('REFUSED', `A request to ${service} has at most ${maxBodyBytes} bytes.`));
+    },
+  });
+}
+
+function sendBytes(body: Buffer, child: Child): number {
+  // git may answer and end before it has read everything: its answer counts
+  child.stdin.on('error', () => undefined).end(body);
+  return body.length;
+}
+
 /** Gives the body to git; resolves with its bytes after decompression. */
 async function sendBody(request: IncomingMessage, child: Child, wanted: GateRequest): Promise<number> {
   let bytes = 0;
-  const counter = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes <= wanted.maxBodyBytes) done(null, chunk);
-      else done(new TerokError('REFUSED', `A request to ${wanted.service} has at most ${wanted.maxBodyBytes} bytes.`));
-    },
-  });
+  const counter = limited(wanted, (sum) => (bytes = sum));
   try {
     await (wanted.gzip ? pipeline(request, createGunzip(), counter, child.stdin) : pipeline(request, counter, child.stdin));
   } catch (error) {

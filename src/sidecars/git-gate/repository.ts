@@ -5,7 +5,7 @@
 import { lstat, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, TerokError } from '../../core/errors.ts';
-import { BARE_REPOSITORY_CONFIG } from '../../core/host-git.ts';
+import { BARE_REPOSITORY_CONFIG, type ObjectFormat } from '../../core/host-git.ts';
 import { removeStaleGitLocks } from '../../core/stale-git-locks.ts';
 import { LIMITS } from './limits.ts';
 
@@ -17,10 +17,10 @@ export interface RepositoryRoom {
   readonly packs: number;
 }
 
-/** Throws STATE_CORRUPT where `config` is not exactly what terok writes. */
-export async function assertOwnConfig(repository: string): Promise<void> {
+/** The format of the repository. Throws STATE_CORRUPT where `config` is not exactly what terok writes. */
+export async function assertOwnConfig(repository: string): Promise<ObjectFormat> {
   const config = await readFile(path.join(repository, 'config'), 'utf8').catch(() => undefined);
-  if (config !== undefined && Object.values(BARE_REPOSITORY_CONFIG).includes(config)) return;
+  for (const format of ['sha1', 'sha256'] as const) if (config === BARE_REPOSITORY_CONFIG[format]) return format;
   throw new TerokError('STATE_CORRUPT', `The gate's repository \`${repository}\` has a configuration that terok did not write.`, {
     context: { repository },
     hint: 'Start the task again; terok restores the file.',

@@ -1,39 +1,7 @@
 /** What a push can bring into the gate, and which refs it can reach. */
 import { randomBytes } from 'node:crypto';
-import type { RedBench, RedBottle } from '../../bench/index.ts';
 import type { Row } from '../../row.ts';
-import { PoisonedRepository } from '../poisoned.ts';
-
-/** A bottle with a clone of its own, and beside it a bare repository that takes everything: the control of every row here. */
-async function work(bench: RedBench): Promise<RedBottle> {
-  const { source } = await PoisonedRepository.create(bench);
-  const bottle = await bench.bottle({ source });
-  await bottle.run(['sh', '-c', 'git init -q --bare /tmp/control.git']);
-  return bottle;
-}
-
-interface Pushed {
-  /** The repository without a gate took it */
-  readonly control: boolean;
-  readonly taken: boolean;
-  /** What the pusher was told */
-  readonly said: string;
-}
-
-/** Runs a script in the clone, then pushes what it left to both. `$1`… are the words. */
-async function push(bottle: RedBottle, script: string, ...words: readonly string[]): Promise<Pushed> {
-  const whole = `cd /work/* || exit 1
-git checkout -q -B attempt origin/HEAD
-${script}
-git push -q --force /tmp/control.git HEAD:refs/heads/x >/dev/null 2>&1 && echo control
-git push origin HEAD:$(git for-each-ref --format='%(refname)' 'refs/remotes/origin/terok/*' | sed 's,refs/remotes/origin,refs/heads,' | head -1) 2>&1 && echo taken`;
-  const { stdout } = await bottle.run(['sh', '-c', whole, 'sh', ...words]);
-  const lines = stdout.split('\n');
-  return { control: lines.includes('control'), taken: lines.includes('taken'), said: stdout.slice(-1_500) };
-}
-
-/** Name of the attempt, script, and what the pusher must be told */
-type Attempt = readonly [name: string, script: string, told: RegExp];
+import { type Attempt, push, tryAll, work } from '../gate-work.ts';
 
 const SUBMODULES: readonly Attempt[] = [
   [
@@ -70,35 +38,6 @@ const EMBEDDED: readonly Attempt[] = [
     /bare git repository/,
   ],
 ];
-
-/** Small on the wire, large or malformed where they are unpacked */
-const PACKS: readonly Attempt[] = [
-  [
-    'a message of 9 MB that compresses to nothing',
-    `git reset -q --hard "$(head -c 9000000 /dev/zero | tr '\\0' a | git commit-tree -p HEAD 'HEAD^{tree}')"`,
-    /./,
-  ],
-  ['a file of 200 MB of nothing', 'truncate -s 200000000 z; git add z; git commit -qm m', /./],
-  [
-    'a commit without an author',
-    `git commit -q --allow-empty -m m
-git update-ref HEAD "$(git cat-file commit HEAD | sed 's/^author .*/author nobody/' | git hash-object -t commit -w --stdin --literally)"`,
-    /missingEmail/,
-  ],
-];
-
-async function tryAll(
-  trial: Parameters<Extract<Row['run'], (...args: never) => unknown>>[0],
-  bottle: RedBottle,
-  attempts: readonly Attempt[],
-): Promise<void> {
-  for (const [name, script, told] of attempts) {
-    const { control, taken, said } = await push(bottle, script);
-    trial.control(`a repository without a gate takes ${name}`, control, said);
-    trial.attack(`the gate takes ${name}`, taken, said);
-    trial.attack(`the pusher is not told about ${name}`, !told.test(said), said);
-  }
-}
 
 export const GATE_ROWS: readonly Row[] = [
   {
@@ -149,20 +88,6 @@ export const GATE_ROWS: readonly Row[] = [
           /remote:/.test(said) && name !== 'the name of a file' && said.includes(value),
         );
       }
-    },
-  },
-  {
-    id: 'G12',
-    title: 'packs that are small on the wire, and large or malformed when they are unpacked',
-    claim: 'A push that is above a limit or malformed is refused with a reason, and the next push is served.',
-    attack: 'pushes a message and a file of highly compressed nothing, and a commit without an author',
-    defence: "limits on unpacked objects and files, git's own checks, and a jail around what unpacks",
-    control: 'a bare repository without them takes the same commits',
-    async run(trial, bench) {
-      const bottle = await work(bench);
-      await tryAll(trial, bottle, PACKS);
-      const after = await push(bottle, 'git update-ref HEAD origin/HEAD && git reset -q --hard && git commit -q --allow-empty -m after');
-      trial.attack('the gate serves no more', !after.taken, after.said);
     },
   },
   {

@@ -3,6 +3,7 @@ import type { Row } from '../../row.ts';
 import { FILE_ROWS } from './files.ts';
 import { GATE_ROWS } from './gate.ts';
 import { OTHER_ROAD_ROWS } from './other-road.ts';
+import { PACK_ROWS } from './packs.ts';
 import { PROGRAM_ROWS } from './programs.ts';
 import { REVIEW_ROWS } from './review.ts';
 import { TRANSPORT_ROWS } from './transports.ts';
@@ -10,6 +11,7 @@ import { TRANSPORT_ROWS } from './transports.ts';
 export const GIT_ROWS: readonly Row[] = [
   ...PROGRAM_ROWS,
   ...GATE_ROWS,
+  ...PACK_ROWS,
   ...REVIEW_ROWS,
   ...OTHER_ROAD_ROWS,
   ...TRANSPORT_ROWS,

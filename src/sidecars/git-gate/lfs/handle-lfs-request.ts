@@ -10,6 +10,7 @@ import { git } from '../../../core/run-git.ts';
 import { SEALED } from '../../gateway/gateway-plan.ts';
 import { LIMITS } from '../limits.ts';
 import type { GateAudit, ServedGate } from '../served-gate.ts';
+import { hiddenObjects } from '../visible-objects.ts';
 import { lfsPointer } from './lfs-pointer.ts';
 import { hasLfsObject, isLfsObject, type LfsObject, measureLfs, openLfsObject, storeLfsObject } from './lfs-store.ts';
 
@@ -102,7 +103,8 @@ async function namedByFiles(repository: string, objects: readonly LfsObject[]): 
   });
   const { stdout } = await git(repository, ['cat-file', '--batch-check=%(objecttype)'], { input: `${ids.join('\n')}\n` });
   const lines = stdout.toString('latin1').split('\n');
-  return new Set(objects.filter((_object, index) => lines[index] === 'blob').map(({ oid }) => oid));
+  const hidden = await hiddenObjects(repository, ids);
+  return new Set(objects.filter((_object, index) => lines[index] === 'blob' && !hidden.has(ids[index] ?? '')).map(({ oid }) => oid));
 }
 
 async function sendObject(response: ServerResponse, gate: ServedGate, oid: string): Promise<Served> {
