@@ -3,6 +3,7 @@
  * Fail-safe direction: no terminal, no answer, or any answer but yes is no.
  */
 import { TerokError } from '../core/errors.ts';
+import { refOption } from '../core/ref-option.ts';
 import type { Terok } from '../tasks/api.ts';
 import type { ReviewReport } from '../tasks/reviews-api.ts';
 import type { CommandContext } from './context.ts';
@@ -37,6 +38,7 @@ export async function confirmOn(input: NodeJS.ReadStream, output: NodeJS.WriteSt
   return !isCancel(answer) && answer === true;
 }
 
-function hintFor({ slug }: ReviewReport): string {
-  return `See the diff with \`terok review ${slug}\`; tell the agent what is wrong with \`terok reject ${slug} -m TEXT\`.`;
+function hintFor({ slug, ref }: ReviewReport): string {
+  const named = `${slug}${refOption(slug, ref)}`;
+  return `See the diff with \`terok review ${named}\`; tell the agent what is wrong with \`terok reject ${named} -m TEXT\`.`;
 }

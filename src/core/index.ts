@@ -62,6 +62,7 @@ export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } f
 export { currentProcess, identifyProcess, isAlive, type ProcessIdentity } from './process-identity.ts';
 export { processIdentitySchema } from './process-identity-schema.ts';
 export { mergePorts, parsePublishedPort } from './published-port.ts';
+export { refOption } from './ref-option.ts';
 export { renderUntrusted } from './render-untrusted.ts';
 export { normalisePath, type PathProblem, pathPrefixCovers, plainPath, type RequestPath } from './request-path.ts';
 export {

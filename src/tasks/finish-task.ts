@@ -29,7 +29,7 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
     saved.ok ? endBottle(context, slug, bottle, keep) : keepStopped(bottle, slug, saved.problem),
     readChanges(task),
   ]);
-  const notes = problem === undefined ? [] : [problem];
+  const notes = [...(problem === undefined ? [] : [problem]), ...(saved.ok ? saved.kept.map((branch) => keptNote(slug, branch)) : [])];
   await updateTask(context.paths, slug, ({ runner: _, ...record }) => ({
     ...record,
     finishedAt: new Date().toISOString(),
@@ -39,14 +39,17 @@ export async function finishTask(context: TaskContext, slug: string, { bottle, s
   return { ...changes, notes };
 }
 
-type Salvage = { readonly ok: true } | { readonly ok: false; readonly problem: string };
+function keptNote(slug: string, branch: string): string {
+  return `The clone had commits that its main branch does not have; they are kept as \`${branch}\`: \`terok review ${slug} --ref ${branch}\`.`;
+}
+
+type Salvage = { readonly ok: true; readonly kept: readonly string[] } | { readonly ok: false; readonly problem: string };
 
 /** Where the agent was lost, or the first attempt fails, network and bottle are repaired first: one of them may have been killed. */
 async function bringHome(context: TaskContext, bottle: Bottle, task: TaskRecord, repairFirst: boolean): Promise<Salvage> {
   try {
     if (repairFirst) await repair(context, bottle);
-    await salvage(bottle, task);
-    return { ok: true };
+    return { ok: true, kept: await salvage(bottle, task) };
   } catch (error) {
     return repairFirst ? { ok: false, problem: messageOf(error) } : await bringHome(context, bottle, task, true);
   }

@@ -1,5 +1,5 @@
 /** The task layer's side of git: what goes into the gate before a task, and what comes out after it. */
-import { type Bottle, messageOf, renderUntrusted, TerokError } from '../core/index.ts';
+import { type Bottle, isTaskBranch, messageOf, renderUntrusted, TerokError } from '../core/index.ts';
 import {
   type BottleCommand,
   cloneCommands,
@@ -64,19 +64,25 @@ export async function cloneInto(bottle: Bottle, request: CloneRequest): Promise<
   for (const command of cloneCommands(request)) await runCommand(bottle, command, { timeoutMs: CLONE_TIMEOUT_MS, ...cancel });
 }
 
-/** Commits what the agent left uncommitted and pushes all of it; throws where work would be lost. */
-export async function salvage(bottle: Bottle, { slug, project, gate }: TaskRecord): Promise<void> {
+/**
+ * Commits what the agent left uncommitted and pushes all of it; throws where work would be lost. Gives the branches that were made of commits
+ * beside the task's own branch.
+ */
+export async function salvage(bottle: Bottle, { slug, project, gate }: TaskRecord): Promise<readonly string[]> {
   const tip = gate === undefined ? undefined : await looseTip(gate, slug);
-  await runCommand(bottle, salvageCommand({ slug, directoryName: project.name, tip }), { timeoutMs: SALVAGE_TIMEOUT_MS });
+  const said = await runCommand(bottle, salvageCommand({ slug, directoryName: project.name, tip }), { timeoutMs: SALVAGE_TIMEOUT_MS });
+  const kept = said.split('\n').flatMap((line) => /^kept (terok\/[\w.-]{1,200})$/.exec(line)?.[1] ?? []);
+  return [...new Set(kept)].filter((branch) => isTaskBranch(slug, branch));
 }
 
+/** Gives what it printed. */
 async function runCommand(
   bottle: Bottle,
   command: BottleCommand,
   options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
-): Promise<void> {
-  const { status, stderr } = await bottle.exec(command.argv, options);
-  if (status.kind === 'exited' && status.code === 0) return;
+): Promise<string> {
+  const { status, stdout, stderr } = await bottle.exec(command.argv, options);
+  if (status.kind === 'exited' && status.code === 0) return stdout.toString('utf8');
   const meaning = status.kind === 'exited' ? command.failures?.[status.code] : undefined;
   const how = status.kind === 'exited' ? `ended with ${status.code}` : status.kind;
   const said = renderUntrusted(stderr.toString('utf8').trim().split('\n').slice(-3).join(' ').slice(0, 500));

@@ -12,6 +12,8 @@ export interface ReviewReport extends Review {
   readonly approval: Approval | undefined;
   /** Everything that was decided about the task, oldest first */
   readonly decisions: readonly Decision[];
+  /** Branches of the task beside this one, for `--ref` */
+  readonly furtherBranches: readonly string[];
 }
 
 export interface ApplyWish extends ReviewChoice {

@@ -1,5 +1,5 @@
 /** The task layer's side of reviews: what a person sees of a task, decides about it, and where approved work goes. */
-import { TerokError } from '../core/index.ts';
+import { refOption, renderUntrusted, TerokError } from '../core/index.ts';
 import { readRecord } from '../core/resolve/index.ts';
 import {
   type Approval,
@@ -11,6 +11,8 @@ import {
   rejectTask,
   reviewTask,
   taskDiff,
+  taskRefs,
+  taskRepository,
 } from '../projects/git/index.ts';
 import { markApplied, repairLanded, takeStatements } from './after-landing.ts';
 import type { ApplyReport } from './api.ts';
@@ -85,7 +87,13 @@ async function openReview(context: TaskContext, task: TaskRecord, { ref }: Revie
     ...review,
     approval: decisions.findLast((entry): entry is Approval => entry.kind === 'approval' && holds(entry, review)),
     decisions,
+    furtherBranches: await furtherBranches(gate, review),
   };
+}
+
+async function furtherBranches(gate: string, { slug, ref }: Review): Promise<readonly string[]> {
+  const refs = await taskRefs(taskRepository(gate, slug), slug);
+  return [...refs.keys()].filter((other) => other !== ref).map((other) => renderUntrusted(other.slice('refs/heads/'.length)));
 }
 
 function holds(approval: Approval, review: Review): boolean {
@@ -107,6 +115,6 @@ function assertShown(review: Review, digest: string): void {
   if (/^[0-9a-f]+$/.test(digest) && digest.length >= MIN_DIGEST_LENGTH && review.digest.startsWith(digest)) return;
   throw new TerokError('REFUSED', `The review of \`${review.slug}\` is ${review.digest.slice(0, 16)}, not \`${digest.slice(0, 64)}\`.`, {
     context: { slug: review.slug, digest: review.digest },
-    hint: `The work changed since it was looked at, or the digest has less than ${MIN_DIGEST_LENGTH} digits: \`terok review ${review.slug}\`.`,
+    hint: `The work changed since it was looked at, or the digest has less than ${MIN_DIGEST_LENGTH} digits: \`terok review ${review.slug}${refOption(review.slug, review.ref)}\`.`,
   });
 }

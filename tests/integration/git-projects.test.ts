@@ -260,15 +260,40 @@ describe('taking the work of a task', () => {
     expect(await looseTip(imported.gate, 'shop')).toBe(commit);
   });
 
-  test("keeps what is checked out beside the task's branch in the bottle, and says so", async () => {
+  test('keeps the commits of other branches, of a detached HEAD and of stashes as branches of the task, under safe names', async () => {
     await using lab = await GitLab.create();
     const imported = await lab.import(await lab.userRepository(), 'shop');
     const clone = await lab.clone(await lab.serve(imported, 'shop'), 'shop');
+    const commits: Record<string, string> = {};
+    for (const [name, branch] of Object.entries({ 'fix-a': 'fix-a', again: 'fix/a', '---x': 'ä@x', own: 'terok/shop.own' })) {
+      await mustGit(clone, ['switch', '--quiet', '-c', branch, 'terok/shop']);
+      commits[name] = await lab.commit(clone, { 'a.txt': `${name}\n` }, name);
+    }
+    await writeFile(path.join(clone, 'a.txt'), 'stashed\n');
+    await mustGit(clone, ['stash']);
+    commits.stash = await mustGit(clone, ['rev-parse', 'stash@{0}']);
+    await mustGit(clone, ['branch', 'merged', 'terok/shop']);
     await mustGit(clone, ['checkout', '--quiet', '--orphan', 'other']);
-    await lab.commit(clone, { 'a.txt': 'a\n' }, 'Elsewhere');
-    const tip = await looseTip(imported.gate, 'shop');
-    const { argv } = salvageCommand({ slug: 'shop', directoryName: path.basename(clone), parent: lab.root, tip });
-    expect(await runIn(clone, argv)).toMatchObject({ code: 8 });
+    commits.other = await lab.commit(clone, { 'b.txt': 'b\n' }, 'Elsewhere');
+    await mustGit(clone, ['checkout', '--quiet', '--detach']);
+    commits['detached-head'] = await lab.commit(clone, { 'c.txt': 'c\n' }, 'Nowhere');
+    const salvage = async () =>
+      await runIn(
+        clone,
+        salvageCommand({ slug: 'shop', directoryName: path.basename(clone), parent: lab.root, tip: await looseTip(imported.gate, 'shop') })
+          .argv,
+      );
+    const first = await salvage();
+    expect(first).toMatchObject({ code: 0 });
+    const kept = new Map((await listTaskBranches(imported.gate)).map(({ ref, tip }) => [ref.slice('refs/heads/terok/'.length), tip]));
+    const expected = Object.entries(commits).map(([name, commit]) =>
+      name === 'again' ? [`shop.fix-a-${commit.slice(0, 12)}`, commit] : [`shop.${name}`, commit],
+    );
+    expect(new Map([['shop', imported.baseCommit], ...(expected as [string, string][])])).toEqual(kept);
+    expect(first.stdout.match(/^kept terok\/shop\./gm)).toHaveLength(expected.length);
+    // Again: nothing new, and nothing that is refused
+    expect(await salvage()).toMatchObject({ code: 0 });
+    expect(await listTaskBranches(imported.gate)).toHaveLength(kept.size);
   });
 
   test('discards with backups that bring every branch back, and forgets it after 30 days', async () => {

@@ -63,9 +63,12 @@ describe('a task with two branches', () => {
 
   test('approve and apply take the one that is named, and an approval of one is none of the other', async () => {
     expect(await digestOf(...OTHER)).not.toBe(await digestOf());
+    // What is said about each names the branch that it is about
+    expect(await must('review', 'shop', '--summary')).toContain('terok review shop --ref terok/shop.more\n');
+    expect((await terok('apply', 'shop', ...OTHER)).stderr).toContain('`terok approve shop --ref terok/shop.more`');
     expect((await terok('approve', 'shop', '--review', await digestOf(), ...OTHER)).code).not.toBe(0);
     await must('approve', 'shop', '--review', await digestOf(...OTHER), ...OTHER);
-    expect((await terok('apply', 'shop')).stderr).toContain('is not approved');
+    expect((await terok('apply', 'shop')).stderr).toMatch(/is not approved.*\n.*`terok review shop`, then `terok approve shop`/);
     expect(await json('apply', 'shop', ...OTHER)).toMatchObject({ branch: 'terok/shop.more', commits: [{ id: tips.more }] });
     expect(await tipOf(bench.source, 'refs/heads/terok/shop.more')).toBe(tips.more);
     expect(await tipOf(bench.source, 'refs/heads/terok/shop')).toBe('');

@@ -1,4 +1,5 @@
 import { TerokError } from '../../core/errors.ts';
+import { refOption } from '../../core/ref-option.ts';
 import { askApproval } from '../ask-approval.ts';
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
@@ -23,7 +24,7 @@ async function repeatOrRefuse(
   const review = await (await terok()).reviews.open(task, options.ref === undefined ? {} : { ref: options.ref });
   if (review.approval === undefined) {
     throw new TerokError('USAGE', 'Without a terminal, `terok approve` needs the digest of the review: `--review DIGEST`.', {
-      hint: `\`terok review ${review.slug}\` prints it.`,
+      hint: `\`terok review ${review.slug}${refOption(review.slug, review.ref)}\` prints it.`,
     });
   }
   if (options.json) output.printJson(review.approval);

@@ -1,3 +1,4 @@
+import { refOption } from '../../core/ref-option.ts';
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { renderDiff } from '../render/diff.ts';
@@ -21,6 +22,6 @@ export async function execute(input: CommandInput<'review'>, { terok, output }: 
     if (output.stdout.destroyed) return 0;
     await writeAll(output.stdout, part);
   }
-  output.remark(`Take it with \`terok apply ${review.slug}\`; digest ${review.digest.slice(0, 16)}.`);
+  output.remark(`Take it with \`terok apply ${review.slug}${refOption(review.slug, review.ref)}\`; digest ${review.digest.slice(0, 16)}.`);
   return 0;
 }

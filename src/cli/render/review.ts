@@ -1,3 +1,4 @@
+import { refOption } from '../../core/ref-option.ts';
 import type { ReviewReport } from '../../tasks/reviews-api.ts';
 import { escapeText } from '../escape.ts';
 import type { Output } from '../terminal/output.ts';
@@ -8,6 +9,7 @@ type Finding = ReviewReport['surface']['findings'][number];
 const MAX_COMMITS = 30;
 const MAX_FILES = 60;
 const MAX_HITS = 20;
+const MAX_BRANCHES = 10;
 
 const HEADINGS: Readonly<Record<Finding['when'], string>> = {
   ci: 'runs in CI, on a forge or in a cloud',
@@ -36,6 +38,7 @@ export function renderReview(review: ReviewReport, output: Output): readonly str
     '',
     ...renderFiles(review, output),
     ...renderDecisions(review),
+    ...renderFurther(review),
     `Digest ${output.paint('bold', review.digest.slice(0, 16))} (${review.digest})`,
   ];
 }
@@ -84,6 +87,11 @@ function renderDecisions({ decisions, approval }: ReviewReport): string[] {
     approval === undefined ? [] : [`Approved by ${escapeText(approval.by.user)} at ${approval.at}, until ${approval.expiresAt}.`];
   if (last?.kind === 'rejection') lines.push(`Rejected by ${escapeText(last.by.user)} at ${last.at}: ${escapeText(last.message)}`);
   return lines;
+}
+
+function renderFurther({ slug, furtherBranches }: ReviewReport): string[] {
+  const shown = furtherBranches.slice(0, MAX_BRANCHES).map((branch) => `  terok review ${slug}${refOption(slug, branch)}`);
+  return shown.length === 0 ? [] : ['This is one branch of the task; the others:', ...shown, ...more(furtherBranches.length, MAX_BRANCHES)];
 }
 
 function more(count: number, shown: number): string[] {

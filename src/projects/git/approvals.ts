@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
-import { TerokError } from '../../core/index.ts';
+import { refOption, TerokError } from '../../core/index.ts';
 import { type Approval, type Decision, editDecisions, type Rejection } from './decisions.ts';
 import type { Review } from './review-task.ts';
 
@@ -76,10 +76,11 @@ function fits(entry: Approval, review: Review, now: Date): boolean {
 }
 
 function notApproved(review: Review, entries: readonly Decision[], now: Date): TerokError {
+  const named = `${review.slug}${refOption(review.slug, review.ref)}`;
   const last = entries.findLast((entry): entry is Approval => entry.kind === 'approval' && entry.ref === review.ref);
   return new TerokError('REFUSED', `The work of \`${review.slug}\` is not approved: ${reasonOf(review, last, now)}.`, {
     context: { slug: review.slug, ref: review.ref, digest: review.digest },
-    hint: `Look at it with \`terok review ${review.slug}\`, then \`terok approve ${review.slug}\`, or give \`--approve ${review.digest.slice(0, 16)}\`.`,
+    hint: `Look at it with \`terok review ${named}\`, then \`terok approve ${named}\`, or give \`--approve ${review.digest.slice(0, 16)}\`.`,
   });
 }
 

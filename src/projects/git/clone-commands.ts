@@ -64,9 +64,13 @@ export interface SalvageInputs {
   readonly parent?: string;
 }
 
+/** Branches and stashes beside the task's own that are kept; of more, the bottle is */
+const MAX_OTHERS = 50;
+
 /**
  * `$1` clone, `$2` branch, `$3` message, `$4` tip of the gate or empty. `git commit` ends with 1 where there is nothing to commit; `status`
- * is told what to look at, because the clone's own configuration may hide it.
+ * is told what to look at, because the clone's own configuration may hide it. What other branches, a detached HEAD and stashes have beside
+ * the task's branch becomes `$2.NAME`, with the commit in the name where that is taken by other work; each is said as `kept BRANCH`.
  */
 const SALVAGE = `cd -- "$1" || exit 3
 run() { git -c core.hooksPath=/dev/null -c core.fsmonitor= -c commit.gpgSign=false -c push.gpgSign=false "$@"; }
@@ -76,17 +80,34 @@ if [ -n "$changes" ]; then
   run add --all || exit 4
   run commit --quiet --no-verify --message "$3" || [ $? = 1 ] || exit 5
 fi
-both=$(run rev-parse HEAD "refs/heads/$2" 2>/dev/null)
-[ "$both" = "$4
-$4" ] && exit 0
+tips=$(run rev-parse HEAD "refs/heads/$2" --branches 2>/dev/null)
+[ -n "$4" ] && [ ! -e .git/logs/refs/stash ] && [ -z "$(printf '%s\\n' "$tips" | grep -vxF -e "$4")" ] && exit 0
 run push --quiet --force origin "refs/heads/$2:refs/heads/$2" || exit 6
-run push --quiet origin "HEAD:refs/heads/$2" || [ $? = 1 ] || exit 7
-run merge-base --is-ancestor HEAD "refs/remotes/origin/$2" || exit 8
+top="refs/heads/$2"
+if run push --quiet origin "HEAD:refs/heads/$2"; then top=HEAD; else [ $? = 1 ] || exit 7; fi
+others() {
+  run for-each-ref --format='%(objectname) %(refname:lstrip=2)' refs/heads/ || exit 8
+  printf '%s detached-head\\n' "$(run rev-parse HEAD)"
+  [ ! -e .git/logs/refs/stash ] || run log --walk-reflogs --format='%H stash' refs/stash
+}
+others | while read -r id name; do
+  case "$seen" in *"$id"*) continue ;; esac
+  seen="$seen $id"
+  run merge-base --is-ancestor "$id" "$top" && continue
+  count=$((count + 1))
+  [ "$count" -le ${MAX_OTHERS} ] || exit 9
+  to="$2.$(printf %s "\${name#"$2."}" | tr -c 'A-Za-z0-9_-' - | cut -c 1-60)"
+  if ! run push --quiet origin "$id:refs/heads/$to" </dev/null 2>/dev/null; then
+    to="$to-$(printf %.12s "$id")"
+    run push --quiet origin "$id:refs/heads/$to" </dev/null || exit 8
+  fi
+  echo "kept $to"
+done || exit $?
 `;
 
 /**
  * Commits what is uncommitted (untracked files too, ignored ones not) and pushes. The branch is pushed with force because an
- * amended commit is the agent's intention; the gate keeps what it replaced.
+ * amended commit is the agent's intention; the gate keeps what it replaced. Prints `kept BRANCH` for each other branch that it made there.
  */
 export function salvageCommand({
   slug,
@@ -104,7 +125,8 @@ export function salvageCommand({
       5: 'what was left uncommitted could not be committed',
       6: `the branch ${branch} of the clone could not be pushed`,
       7: 'the commit that is checked out could not be pushed',
-      8: 'the clone holds commits that are not in the gate; the bottle still has them',
+      8: 'the clone holds commits of other branches that could not be pushed; the bottle still has them',
+      9: `the clone holds more than ${MAX_OTHERS} other branches with commits; the bottle still has them`,
     },
   };
 }

@@ -33,6 +33,7 @@ export {
   type SourceState,
   taskLfsDir,
   taskRef,
+  taskRefs,
   taskRepository,
 } from './gate.ts';
 export { type DirectoryImport, importDirectory } from './import-directory.ts';

@@ -3,7 +3,7 @@
  * Out of scope: the decision. Fail-safe direction: everything is read from objects, by id; a branch that moves meanwhile changes
  * nothing of what is shown, and no longer fits the approval.
  */
-import { digestOf, type ObjectFormat, renderUntrusted, settleAll, TerokError } from '../../core/index.ts';
+import { digestOf, type ObjectFormat, refOption, renderUntrusted, settleAll, TerokError } from '../../core/index.ts';
 import {
   BlobReader,
   type CountedChange,
@@ -81,7 +81,7 @@ export async function assertUnmoved(gate: string, { slug, ref, new: tip }: Pick<
   if (range.tip === tip) return range;
   throw new TerokError('REFUSED', `\`${ref}\` moved from ${tip.slice(0, 12)} to ${range.tip.slice(0, 12)} since it was approved.`, {
     context: { slug, ref },
-    hint: `Look at it again: \`terok review ${slug}\`.`,
+    hint: `Look at it again: \`terok review ${slug}${refOption(slug, ref)}\`.`,
   });
 }
 
