@@ -71,6 +71,8 @@ export interface RunEvents {
   readonly onTask?: (slug: string) => void;
   /** Called once when the bottle runs, where it has published ports */
   readonly onPorts?: (ports: readonly PortAddress[]) => void;
+  /** What a person should know while the agent runs: its bottle sent its canary, and what came of that */
+  readonly onNote?: (note: string) => void;
   /** With `interactive`: the running agent, for the caller to connect its terminal to */
   readonly onProcess?: (process: BottleProcess) => void;
 }
@@ -116,6 +118,8 @@ export interface TaskSummary {
   readonly backend: string;
   readonly agent?: string;
   readonly status: BottleStatus;
+  /** Whether nothing leaves the bottle because it sent its canary; `status` says more */
+  readonly sentCanary: boolean;
   readonly phase: string;
   /** ISO 8601 */
   readonly createdAt: string;

@@ -3,7 +3,9 @@ import { bottleDirs, TerokError } from '../core/index.ts';
 import {
   answerNetworkQuestion,
   forgetNetworkAnswers,
+  type NetworkDirs,
   networkCanaryMark,
+  networkCanaryProblem,
   networkQuestions,
   resumeNetwork,
 } from '../sidecars/gateway/index.ts';
@@ -38,17 +40,25 @@ export async function resumeEgress(context: TaskContext, slug: string): Promise<
     throw new TerokError('WRONG_STATE', `The egress of \`${slug}\` is not stopped.`, { hint: `\`terok status ${slug}\` says how it is.` });
 }
 
+/** What is known of a bottle that sent its canary; nothing of any other. */
+export async function canaryNotes(dirs: NetworkDirs, slug: string): Promise<readonly string[]> {
+  const mark = await networkCanaryMark(dirs);
+  if (mark === undefined) return [];
+  const problem = await networkCanaryProblem(dirs);
+  return [
+    `Nothing leaves this bottle since ${mark.at}: it sent its canary to \`${mark.host}\`${mark.rule === undefined ? ', as a name' : `, by the rule \`${mark.rule}\``}. Look at \`terok egress log ${slug}\`; \`terok egress resume ${slug}\` lets it go on.`,
+    ...(problem === undefined
+      ? []
+      : [`It could not be paused, so its programs may run on: ${problem} It is tried again; \`terok stop ${slug}\` ends them.`]),
+  ];
+}
+
 /** What `status` says about it. */
 export async function dataLossNotes(context: TaskContext, slug: string): Promise<readonly string[]> {
   const dirs = bottleDirs(context.paths, slug);
-  const mark = await networkCanaryMark(dirs);
   const questions = await networkQuestions(dirs);
   return [
-    ...(mark === undefined
-      ? []
-      : [
-          `Nothing leaves this bottle since ${mark.at}: it sent its canary to \`${mark.host}\`${mark.rule === undefined ? ', as a name' : `, by the rule \`${mark.rule}\``}. Look at \`terok egress log ${slug}\`; \`terok egress resume ${slug}\` lets it go on.`,
-        ]),
+    ...(await canaryNotes(dirs, slug)),
     ...questions.map(
       ({ id, method, host, found }) =>
         `A request (${method} to \`${host}\`) carries ${found} and waits: \`terok egress answer ${slug} ${id} yes\` or \`no\`.`,

@@ -24,7 +24,9 @@ export interface FinishedTask {
  */
 export async function finishTask(context: TaskContext, slug: string, { bottle, status, keep }: FinishInputs): Promise<FinishedTask> {
   const task = await updateTask(context.paths, slug, (record) => ({ ...record, status }));
-  const saved = await bringHome(context, bottle, task, status.kind === 'lost');
+  // no command of a paused bottle ends, so its time-outs would be waited for
+  const isPaused = status.kind !== 'exited' && (await bottle.status()) === 'paused';
+  const saved: Salvage = isPaused ? { ok: false, problem: 'it is paused' } : await bringHome(context, bottle, task, status.kind === 'lost');
   const [problem, changes] = await settleAll([
     saved.ok ? endBottle(context, slug, bottle, keep) : keepStopped(bottle, slug, saved.problem),
     readChanges(task),

@@ -31,6 +31,7 @@ import { exitCodeOf, runAgent } from './run-agent.ts';
 import { StageTimer } from './stage-timer.ts';
 import { provideTaskKey } from './task-keys.ts';
 import { updateTask, writeTask } from './task-record.ts';
+import { watchCanary } from './watch-canary.ts';
 
 interface Job {
   readonly slug: string;
@@ -212,6 +213,7 @@ async function work(running: RunningTask, bottle: Bottle): Promise<ExitStatus> {
 
 async function runInBottle({ context, request, events, job }: RunningTask, bottle: Bottle): Promise<ExitStatus> {
   const log = await OutputLog.open(bottleDirs(context.paths, job.slug).stateDir);
+  const unwatch = watchCanary(context.paths, job.slug, (note) => events.onNote?.(note));
   try {
     const interactive = request.interactive === true;
     const options = {
@@ -222,6 +224,7 @@ async function runInBottle({ context, request, events, job }: RunningTask, bottl
     };
     return await runAgent(bottle, { argv: job.workload.argv, options, interactive }, events, log);
   } finally {
+    unwatch();
     log.close();
   }
 }

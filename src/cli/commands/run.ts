@@ -64,6 +64,11 @@ async function runTask(request: RunRequest, input: CommandInput<'run'>, context:
       output.progress.pause();
       for (const { address, hostPort, port } of ports) output.remark(`Port ${port} of the bottle is at ${address}:${hostPort}.`);
     },
+    // said also with `--quiet`, as an error is
+    onNote: (note) => {
+      output.progress.pause();
+      output.stderr.write(`terok: ${escapeText(note)}\n`);
+    },
     onProcess: (child: BottleProcess) => {
       output.progress.pause();
       run.disconnect = connectTerminal(child, stdin, output.stdout);

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import path from 'node:path';
@@ -7,6 +6,7 @@ import type { EgressPolicy } from '../../core/index.ts';
 import { http } from '../../core/node-http.ts';
 import { type AuditLog, createEgress, type EgressOptions, openAuditLog, resolveOnHost, targetResolver } from '../egress/index.ts';
 import { canaryMarkFile } from './canary-file.ts';
+import { pauseBottle } from './canary-pause.ts';
 import type { GatewayParts } from './gateway.ts';
 import type { GatewayPlan } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
@@ -66,17 +66,10 @@ export async function assertSecrets(policy: EgressPolicy, readSecret: (name: str
   }
 }
 
-async function tripwireOf({ canaryFile, stateDir, onCanary }: GatewayPlan): Promise<Pick<EgressOptions, 'tripwire'>> {
-  if (canaryFile === undefined) return {};
-  const canary = (await readFile(canaryFile, 'utf8')).trim();
-  return { tripwire: { canary, file: canaryMarkFile(stateDir), ...(onCanary === undefined ? {} : { onTrip: () => runApart(onCanary) }) } };
-}
-
-/** What goes wrong there stands in the log of the gateway; the bottle is cut off anyway. */
-function runApart({ main, argument }: NonNullable<GatewayPlan['onCanary']>): void {
-  const child = spawn(process.execPath, [main, argument], { stdio: ['ignore', 'ignore', 'inherit'], detached: true });
-  child.once('error', (error) => process.emitWarning(`The bottle cannot be paused: ${messageOf(error)}`));
-  child.unref();
+async function tripwireOf(plan: GatewayPlan): Promise<Pick<EgressOptions, 'tripwire'>> {
+  if (plan.canaryFile === undefined) return {};
+  const canary = (await readFile(plan.canaryFile, 'utf8')).trim();
+  return { tripwire: { canary, file: canaryMarkFile(plan.stateDir), onTrip: () => pauseBottle(plan) } };
 }
 
 interface GatewayVault {

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import { patient } from '../../core/patience.ts';
 import { isAlive, type ProcessIdentity } from '../../core/process-identity.ts';
+import { catchUpPause } from './canary-pause.ts';
 import { collectWhenIdle } from './collect-when-idle.ts';
 import type { Gateway } from './gateway.ts';
 import { GatewayListeners } from './gateway-listeners.ts';
@@ -44,6 +45,7 @@ async function run(): Promise<void> {
   const open = listeners.open(whenLoaded(gateway));
   const [loaded] = await Promise.all([gateway, open, publish(plan, files.execSocket)]);
   await loaded.openHostSockets(files);
+  catchUpPause(plan);
   watch(holder);
   collectWhenIdle();
 }

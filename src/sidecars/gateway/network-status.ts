@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { type EgressPolicy, ignoreCodes } from '../../core/index.ts';
+import { readFile, rm } from 'node:fs/promises';
+import { type EgressPolicy, ignoreCodes, writePrivateFile } from '../../core/index.ts';
 import type { AnswerHold, Question, TripwireMark } from '../egress/index.ts';
-import { canaryMarkFile } from './canary-file.ts';
+import { canaryMarkFile, canaryPausedFile, canaryProblemFile, forgetCanaryPause } from './canary-file.ts';
 import { askGateway } from './control-client.ts';
 import type { GatewayStatus } from './gateway.ts';
 import { type NetworkDirs, networkFiles } from './network-files.ts';
@@ -62,8 +62,23 @@ export async function networkCanaryMark({ stateDir }: NetworkDirs): Promise<Trip
   return existsSync(file) ? (await import('../egress/index.ts')).readTripwireMark(file) : undefined;
 }
 
+/** Why a bottle that sent its canary is not paused; undefined where it is, or where the pause is under way. */
+export async function networkCanaryProblem({ stateDir }: NetworkDirs): Promise<string | undefined> {
+  if (existsSync(canaryPausedFile(stateDir))) return undefined;
+  return await ignoreCodes(['ENOENT'], () => readFile(canaryProblemFile(stateDir), 'utf8'));
+}
+
+export async function recordCanaryProblem({ stateDir }: NetworkDirs, problem: string): Promise<void> {
+  await writePrivateFile(canaryProblemFile(stateDir), problem);
+}
+
+export async function recordCanaryPaused({ stateDir }: NetworkDirs): Promise<void> {
+  await writePrivateFile(canaryPausedFile(stateDir), '');
+}
+
 /** Lets a bottle that sent its canary go on, also where its gateway does not run. */
 export async function resumeNetwork(dirs: NetworkDirs): Promise<void> {
   await ignoreCodes(['ENOENT', 'ECONNREFUSED'], () => askGateway(networkFiles(dirs).controlSocket, { command: 'resume' }));
   await rm(canaryMarkFile(dirs.stateDir), { force: true });
+  forgetCanaryPause(dirs.stateDir);
 }

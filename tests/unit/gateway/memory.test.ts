@@ -43,10 +43,10 @@ test.each([
     const { setTimeout: sleep } = await import('node:timers/promises');
     const { collectWhenIdle } = await import(${file});
     const usedMiB = () => { const { heapUsed, external } = process.memoryUsage(); return (heapUsed + external) / 2 ** 20; };
-    collectWhenIdle(50);
+    collectWhenIdle(120);
     ${noise}
     let held = Array.from({ length: 400_000 }, (_, index) => ({ index }));
-    await sleep(400);
+    await sleep(600);
     const full = usedMiB();
     held = undefined;
     for (let waited = 0; usedMiB() > full - 10 && waited < 8_000; waited += 50) await sleep(50);
