@@ -181,10 +181,12 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     id: 'F28',
     title: 'the clock is that of the host',
     run: async ({ bottle }) => {
-      const before = Date.now() / 1000;
-      const inside = Number(await shOutput(bottle, 'date +%s.%N'));
-      expect(inside).toBeGreaterThan(before - 2);
-      expect(inside).toBeLessThan(Date.now() / 1000 + 2);
+      // a clock that is emulated loses time on a busy host
+      const most = patient(2_000);
+      const before = Date.now();
+      const inside = 1000 * Number(await shOutput(bottle, 'date +%s.%N'));
+      expect(inside).toBeGreaterThan(before - most);
+      expect(inside).toBeLessThan(Date.now() + most);
     },
   },
   {
