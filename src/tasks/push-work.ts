@@ -3,11 +3,12 @@
  * Fail-safe direction: the commit of the review goes by its id, onto a branch that holds what was looked at; other history is left alone.
  */
 import { isTerokError, TerokError } from '../core/index.ts';
-import { lfsPointersOf, openTaskRepository, type ReadTip, resolveTask, type UseStep, underApproval } from '../projects/git/index.ts';
+import { openTaskRepository, type ReadTip, type UseStep, underApproval } from '../projects/git/index.ts';
 import { readUpstream } from '../upstream/index.ts';
 import { takeRequest, takeStatements } from './after-landing.ts';
 import type { TaskContext } from './context.ts';
 import { openUpstream } from './open-upstream.ts';
+import { lfsObjectsFor, pushLfsObjects } from './push-lfs-objects.ts';
 import { readUpstreamTip } from './read-tip.ts';
 import { gateOf } from './repository.ts';
 import { agreedReview } from './reviews.ts';
@@ -21,8 +22,8 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
   const { review, agreed } = await agreedReview(context, task, wish);
   const branch = wish.branch ?? review.ref.slice('refs/heads/'.length);
   const repository = await openTaskRepository(gateOf(task), task.slug);
-  await assertNoLfsPointers(repository, review.new);
   const upstream = await openUpstream(context, task.project);
+  const objects = await lfsObjectsFor(upstream, repository, review.new);
   const step = await requestStep(task, { review, branch, title: wish.title });
   const steps = [...(wish.provenance === true ? [{ kind: 'statements' as const }] : []), ...(step === undefined ? [] : [step])];
   const target = { kind: 'upstream', name: upstream.url, ref: `refs/heads/${branch}` } as const;
@@ -34,6 +35,7 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
         hint: 'Push to another one with `--branch NAME`.',
       });
     }
+    await pushLfsObjects(upstream, task, objects);
     await upstream.push(repository, { ref: target.ref, next: review.new, expected });
   });
   const statements = wish.provenance === true ? await attempt(async () => await takeStatements(context, task, approval)) : {};
@@ -48,14 +50,6 @@ export async function pushWork(context: TaskContext, task: TaskRecord, wish: Pus
     ...(provenanceProblem === undefined ? {} : { provenanceProblem }),
     ...request,
   };
-}
-
-/** Files whose contents stay behind are worth nothing to whoever gets them. */
-async function assertNoLfsPointers(repository: string, tip: string): Promise<void> {
-  if ((await lfsPointersOf(repository, tip, await resolveTask(repository))).length === 0) return;
-  throw new TerokError('REFUSED', 'The work brings files of Git LFS, whose objects a push of terok does not take along.', {
-    hint: 'Take it with `terok apply`, which brings the objects as well, and push from your repository with `git lfs` installed.',
-  });
 }
 
 /** What goes wrong after the work arrived does not take the push back. */

@@ -22,6 +22,8 @@ export interface Transport {
   readonly url: string;
   /** Options for one run of git: a credential is read once, so each run asks for its own */
   options(): Promise<Pick<GitOptions, 'settings' | 'env' | 'descriptor3'>>;
+  /** Value of the `authorization` header for other requests to the upstream; absent for SSH */
+  readonly authorization?: () => Promise<string | undefined>;
 }
 
 export async function openTransport(inputs: TransportInputs): Promise<Transport> {
@@ -90,14 +92,22 @@ function openHttps(url: string, { record, vault }: TransportInputs): Transport {
     'protocol.file.allow': 'never',
     [`protocol.${scheme}.allow`]: 'always',
   };
+  const user = record.user ?? 'git';
+  const readPassword = async (): Promise<string | undefined> => {
+    if (record.secret === undefined) return undefined;
+    const value = (await vault.get(record.secret)).reveal().trim();
+    if (!/[\n\0]/.test(value)) return value;
+    throw new TerokError('USAGE', `The secret \`${record.secret}\` has more than one line, so it is no password or token.`);
+  };
   return {
     url,
     async options() {
-      if (record.secret === undefined) return { settings };
-      const value = (await vault.get(record.secret)).reveal().trim();
-      if (/[\n\0]/.test(value))
-        throw new TerokError('USAGE', `The secret \`${record.secret}\` has more than one line, so it is no password or token.`);
-      return { settings, descriptor3: `username=${record.user ?? 'git'}\npassword=${value}\n` };
+      const password = await readPassword();
+      return password === undefined ? { settings } : { settings, descriptor3: `username=${user}\npassword=${password}\n` };
+    },
+    async authorization() {
+      const password = await readPassword();
+      return password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
     },
   };
 }

@@ -3,6 +3,7 @@
  * Out of scope: which objects may go there. Fail-safe direction: a ref that is not what the caller expects is left as it is.
  */
 import { type GitOptions, git, TerokError } from '../core/index.ts';
+import { type LfsUpload, type OpenObject, uploadLfsObjects } from './lfs-upload.ts';
 import { openTransport, type Transport, type TransportInputs } from './transport.ts';
 import { explainUpstreamError } from './upstream-error.ts';
 import { parseUpstreamUrl } from './upstream-url.ts';
@@ -82,6 +83,17 @@ export class Upstream {
       this.#transport.url,
       `${next}:${ref}`,
     ]);
+  }
+
+  /** False for an SSH upstream. */
+  get takesLfs(): boolean {
+    return this.#transport.authorization !== undefined;
+  }
+
+  /** Brings the objects of Git LFS that the upstream lacks. */
+  async uploadLfs(objects: readonly LfsUpload[], openObject: OpenObject): Promise<void> {
+    const authorization = await this.#transport.authorization?.();
+    await uploadLfsObjects({ url: this.#transport.url, authorization }, objects, openObject);
   }
 
   /** True where `to` only adds to `from`; false too where the repository does not have one of them. */

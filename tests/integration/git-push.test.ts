@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -66,24 +66,53 @@ describe('taking approved work to the upstream', () => {
     expect(await terok.push('shop', { branch: 'price' })).toMatchObject({ branch: 'price' });
   });
 
-  test('with files of Git LFS, whose objects would stay behind, is refused before anything goes', async () => {
+  test('with files of Git LFS brings their objects first, each with the hash of its name, and the credential to the upstream alone', async () => {
     await using bench = await openBench();
     const { lab, forge, terok, clone, source } = bench;
     const content = 'large';
     const oid = hash('sha256', content);
-    const objects = path.join(source, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4));
-    await mkdir(objects, { recursive: true });
-    await writeFile(path.join(objects, oid), content);
+    const file = path.join(source, '.git/lfs/objects', oid.slice(0, 2), oid.slice(2, 4), oid);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, content);
     const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${oid}\nsize ${content.length}\n`;
     await lab.commit(clone, { 'a.bin': pointer }, 'Add a');
     await lab.commit(clone, { 'a.bin': 'none\n' }, 'Replace a');
     await mustGit(clone, ['push', '--quiet']);
     const { digest } = await terok.reviews.open('shop');
+    const isThere = async (): Promise<boolean> =>
+      (await gitIn(forge.directory('team/shop'), ['rev-parse', '--verify', 'refs/heads/terok/shop'])).code === 0;
+    await writeFile(file, 'other');
     await expect(terok.push('shop', { approve: digest })).rejects.toMatchObject({
       code: 'REFUSED',
-      message: expect.stringContaining('Git LFS'),
+      message: expect.stringContaining('SHA-256'),
     });
-    expect((await gitIn(forge.directory('team/shop'), ['rev-parse', '--verify', 'refs/heads/terok/shop'])).code).not.toBe(0);
+    await rm(file);
+    await expect(terok.push('shop')).rejects.toMatchObject({ code: 'REFUSED', message: expect.stringContaining('neither') });
+    await writeFile(file, content);
+    const seen: http.IncomingHttpHeaders[] = [];
+    const store = http.createServer((request, response) => {
+      seen.push(request.headers);
+      request.resume().on('end', () => response.writeHead(seen.length === 1 ? 307 : 200, { location: forge.url }).end());
+    });
+    await new Promise<void>((resolve) => store.listen(0, '127.0.0.1', resolve));
+    try {
+      forge.lfsStore = `http://127.0.0.1:${(store.address() as AddressInfo).port}`;
+      await expect(terok.push('shop')).rejects.toMatchObject({ code: 'GIT_FAILED', message: expect.stringContaining('307') });
+      expect([forge.lfs.size, await isThere()]).toEqual([0, false]);
+      forge.lfsStore = undefined;
+      await terok.push('shop');
+      expect([...forge.lfs]).toEqual([[oid, Buffer.from(content)]]);
+      expect(await isThere()).toBe(true);
+    } finally {
+      store.close();
+    }
+    expect(seen).toMatchObject([{ 'x-lfs': 'given', 'content-length': '5' }]);
+    expect(seen[0]).not.toHaveProperty('authorization');
+    await terok.git.setUpstream(source, { url: 'git@git.example.test:team/shop.git', hostKeys: ['ssh-ed25519 AAAA'] });
+    await expect(terok.push('shop', { approve: digest })).rejects.toMatchObject({
+      code: 'REFUSED',
+      message: expect.stringContaining('SSH'),
+    });
   });
 
   test('a forge that refuses the request does not take the push back, and says why', async () => {

@@ -53,6 +53,10 @@ export class Forge implements AsyncDisposable {
   /** Keys of all repositories by `owner/name` */
   readonly keys = new Map<string, ForgeKey[]>();
   readonly pulls = new Map<string, ForgePull[]>();
+  /** Objects of Git LFS of all repositories, by their SHA-256 */
+  readonly lfs = new Map<string, Buffer>();
+  /** Where objects of LFS are to be put, the forge itself by default */
+  lfsStore: string | undefined;
   /** A status that every call of the API with this method gets in place of its answer, for example `{ DELETE: 500 }` */
   failures: Readonly<Record<string, number>> = {};
   token: string;
@@ -124,6 +128,7 @@ export class Forge implements AsyncDisposable {
       response.end('{"message":"Bad credentials"}');
       return;
     }
+    if (/\.git\/info\/lfs\/objects\/|^\/lfs\//.test(target)) return await this.#serveLfs(request, response, target);
     const api = /^\/api\/v[13]\/repos\/([\w.-]+\/[\w.-]+)\/(.*)$/.exec(target);
     if (api === null) return this.#serveGit(request, response, target, query);
     const failure = this.failures[request.method ?? ''];
@@ -201,6 +206,23 @@ export class Forge implements AsyncDisposable {
     const made: ForgePull = { number: this.#nextId++, title: body.title, body: textOf(body.body), head, base, state: 'open' };
     pulls.push(made);
     return { status: 201, body: shown(made) };
+  }
+
+  async #serveLfs(request: http.IncomingMessage, response: http.ServerResponse, target: string): Promise<void> {
+    if (request.method === 'PUT') {
+      const parts: Buffer[] = [];
+      for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
+      this.lfs.set(target.slice('/lfs/'.length), Buffer.concat(parts));
+      return void response.writeHead(200).end();
+    }
+    const { objects } = (await readJson(request)) as { objects: { oid: string; size: number }[] };
+    const answers = objects.map((object) => {
+      const href = `${this.lfsStore ?? this.url}/lfs/${object.oid}`;
+      return this.lfs.has(object.oid) ? object : { ...object, actions: { upload: { href, header: { 'X-Lfs': 'given' } } } };
+    });
+    response
+      .writeHead(200, { 'content-type': 'application/vnd.git-lfs+json' })
+      .end(JSON.stringify({ transfer: 'basic', objects: answers }));
   }
 
   #serveGit(request: http.IncomingMessage, response: http.ServerResponse, target: string, query: string): void {
