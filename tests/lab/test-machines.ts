@@ -43,6 +43,7 @@ const ALL: readonly Suite[] = [
   conformance('one machine, second half', 'shared', '2/2'),
   conformance('own machines, first half', 'own', '1/2'),
   conformance('own machines, second half', 'own', '2/2'),
+  { name: 'krun red team', tests: ['--project', 'integration', 'tests/redteam/sealed-machine.test.ts'] },
 ];
 /** TEROK_LAB_SUITES names those to run by words of their names, separated by commas; all by default. */
 const wanted = process.env.TEROK_LAB_SUITES?.split(',');

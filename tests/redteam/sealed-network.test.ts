@@ -31,6 +31,7 @@ afterAll(removeTestNetworks);
 sealRows(() => ({
   probe: (probes) => network.probe(probes),
   idle: async () => (await sealedNetworkStatus(network.plan)).detail?.idleExecConnections,
+  reset: /^(ECONNRESET|no answer)$/,
   unreachable: { tcp: /^ENETUNREACH$/, udp: /^ENETUNREACH$/ },
 }));
 
