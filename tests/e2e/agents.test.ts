@@ -18,6 +18,8 @@ const RUN_TIMEOUT_MS = 900_000;
 const NOT_FILES = ['--exclude-dir=proc', '--exclude-dir=sys', '--exclude-dir=dev'];
 /** In the lab, where reading the programs of the image takes minutes, the places that a task writes to. */
 const SEARCHED = process.env.TEROK_LAB === '1' ? ['/etc', '/home', '/root', '/run', '/tmp', '/var', '/work'] : ['/'];
+/** What the lab can give: it has one processor. */
+const LIMITS = process.env.TEROK_LAB === '1' ? { limits: { memoryMiB: 1536, cpus: 1 } } : {};
 /** An image with the agent that is there already: the lab has no registry. */
 const IMAGE = process.env.TEROK_TEST_AGENT_IMAGE === undefined ? [] : ['--image', process.env.TEROK_TEST_AGENT_IMAGE];
 /** What the whole run was asked for. */
@@ -99,7 +101,7 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
     const server = { endpoint: `http://${host}:${model.port}`, privateNetworks: [`${found.address}/32`] };
     await writeFile(
       path.join(home.configDir, 'config.yml'),
-      JSON.stringify({ models: { [name]: server }, unenforcedLimits: ['memory', 'cpus', 'pids', 'files'] }),
+      JSON.stringify({ models: { [name]: server }, unenforcedLimits: ['memory', 'cpus', 'pids', 'files'], ...LIMITS }),
     );
     expect(await terok(['secret', 'set', secret], REAL_KEY)).toMatchObject({ status: 0 });
 
