@@ -45,6 +45,7 @@ function printScorecard(scorecard: Scorecard, detailed: boolean, output: Output)
     if (row.reason !== undefined) output.print(`    ${row.verdict}: ${escapeText(row.reason)}`);
     if (detailed || row.verdict !== 'out of scope') printObservations(row, output);
   }
+  for (const note of scorecard.notes) output.print(`\nnote: ${escapeText(note)}`);
   const counts = Object.entries(scorecard.counts).filter(([, count]) => count > 0);
   output.print(`\n${scorecard.backend}: ${counts.map(([verdict, count]) => `${count} ${verdict}`).join(', ')}`);
 }

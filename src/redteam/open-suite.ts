@@ -8,6 +8,7 @@ export interface OpenSuite extends AsyncDisposable {
   readonly rows: readonly Row[];
   readonly bench: RedBench;
   run(row: Row): Promise<RowResult>;
+  notes(): Promise<readonly string[]>;
 }
 
 /** Each suite is loaded when it is used. Its rows fit its own bench, which the union of suites cannot say. */
@@ -28,7 +29,13 @@ export async function openSuite(name: SuiteName, options: BenchOptions): Promise
   const base = await openBench(options);
   try {
     const bench = await suite.open(base);
-    return { rows: suite.rows, bench, run: (row) => runRow(row, bench), [Symbol.asyncDispose]: () => base[Symbol.asyncDispose]() };
+    return {
+      rows: suite.rows,
+      bench,
+      run: (row) => runRow(row, bench),
+      notes: async () => (await suite.notes?.(bench)) ?? [],
+      [Symbol.asyncDispose]: () => base[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await base[Symbol.asyncDispose]();
     throw error;

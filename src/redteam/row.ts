@@ -33,6 +33,8 @@ export interface Suite<Bench extends RedBench = RedBench> {
   readonly rows: readonly Row<Bench>[];
   /** Makes what all rows share; the caller disposes of it */
   open(bench: RedBench): Promise<Bench>;
+  /** What a person should know about the programs of this machine beside the verdicts */
+  notes?(bench: Bench): Promise<readonly string[]>;
 }
 
 export const SUITE_NAMES = ['egress', 'git'] as const;

@@ -32,6 +32,7 @@ export async function runRedteam(request: RedteamRequest): Promise<Scorecard> {
     startedAt: startedAt.toISOString(),
     durationMs: Date.now() - startedAt.getTime(),
     counts: countVerdicts(results),
+    notes: await suite.notes(),
     rows: results,
   };
 }

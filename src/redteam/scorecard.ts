@@ -27,6 +27,8 @@ export interface Scorecard {
   readonly startedAt: string;
   readonly durationMs: number;
   readonly counts: Readonly<Record<Verdict, number>>;
+  /** About programs of this machine, for a person; known flaws of git */
+  readonly notes: readonly string[];
   readonly rows: readonly RowResult[];
 }
 

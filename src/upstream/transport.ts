@@ -18,10 +18,15 @@ export interface TransportInputs {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+export interface TransportOptions extends Pick<GitOptions, 'settings' | 'env' | 'descriptor3'> {
+  /** The credential, in the forms that an answer could repeat it in; nothing that is shown may hold one */
+  readonly withheld: readonly string[];
+}
+
 export interface Transport {
   readonly url: string;
   /** Options for one run of git: a credential is read once, so each run asks for its own */
-  options(): Promise<Pick<GitOptions, 'settings' | 'env' | 'descriptor3'>>;
+  options(): Promise<TransportOptions>;
   /** Value of the `authorization` header for other requests to the upstream; absent for SSH */
   readonly authorization?: () => Promise<string | undefined>;
 }
@@ -72,7 +77,7 @@ async function openSsh(url: string, { record, keyFile, knownHostsFile, env = pro
     'protocol.ssh.allow': 'always',
   };
   const socket = record.useAgent === true && env.SSH_AUTH_SOCK !== undefined ? { env: { SSH_AUTH_SOCK: env.SSH_AUTH_SOCK } } : {};
-  return { url, options: async () => await Promise.resolve({ settings, ...socket }) };
+  return { url, options: async () => await Promise.resolve({ settings, withheld: [], ...socket }) };
 }
 
 /** Runs in a shell that git starts; constant. What it reads is gone after the first answer. */
@@ -103,13 +108,20 @@ function openHttps(url: string, { record, vault }: TransportInputs): Transport {
     url,
     async options() {
       const password = await readPassword();
-      return password === undefined ? { settings } : { settings, descriptor3: `username=${user}\npassword=${password}\n` };
+      if (password === undefined) return { settings, withheld: [] };
+      return { settings, descriptor3: `username=${user}\npassword=${password}\n`, withheld: formsOf(user, password) };
     },
     async authorization() {
       const password = await readPassword();
       return password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
     },
   };
+}
+
+/** As it is, as a part of an address, and as the header that git sends. */
+function formsOf(user: string, value: string): readonly string[] {
+  const encoded = [value, `${user}:${value}`].map((text) => Buffer.from(text).toString('base64').replace(/=+$/, ''));
+  return [value, encodeURIComponent(value), ...encoded].filter((form) => form !== '');
 }
 
 /** A path in an option of ssh, which cuts at spaces and expands `%`. */

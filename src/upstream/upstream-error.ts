@@ -35,6 +35,14 @@ const MEANINGS: readonly (readonly [RegExp, string, string])[] = [
   ],
 ];
 
+/** The same failure without a credential that the upstream repeated: what git says ends up on terminals, in logs and with the agent. */
+export function withhold(error: unknown, withheld: readonly string[]): unknown {
+  if (!isTerokError(error) || error.code !== 'GIT_FAILED') return error;
+  const without = (text: string): string => withheld.reduce((left, form) => left.replaceAll(form, '[secret]'), text);
+  const { command, stderr } = error.context;
+  return new TerokError('GIT_FAILED', without(error.message), { context: { command, stderr: without(textOf(stderr)) } });
+}
+
 /** The failure of a git that talked to the upstream, in words for a person. */
 export function explainUpstreamError(error: unknown, host: string): unknown {
   if (!isTerokError(error) || error.code !== 'GIT_FAILED') return error;

@@ -5,7 +5,7 @@
 import { type GitOptions, git, TerokError } from '../core/index.ts';
 import { type LfsUpload, type OpenObject, uploadLfsObjects } from './lfs-upload.ts';
 import { openTransport, type Transport, type TransportInputs } from './transport.ts';
-import { explainUpstreamError } from './upstream-error.ts';
+import { explainUpstreamError, withhold } from './upstream-error.ts';
 import { parseUpstreamUrl } from './upstream-url.ts';
 
 /** One ref of the upstream that a push changes */
@@ -102,7 +102,7 @@ export class Upstream {
   }
 
   async #git(directory: string, args: readonly string[], timeoutMs?: number, more: GitOptions = {}): Promise<string> {
-    const options = await this.#transport.options();
+    const { withheld, ...options } = await this.#transport.options();
     try {
       const result = await git(directory, args, {
         ...options,
@@ -112,7 +112,7 @@ export class Upstream {
       });
       return result.stdout.toString('utf8');
     } catch (error) {
-      throw explainUpstreamError(error, this.host);
+      throw explainUpstreamError(withhold(error, withheld), this.host);
     }
   }
 }

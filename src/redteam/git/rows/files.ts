@@ -1,5 +1,6 @@
 /** Files that come out of a bottle. */
-import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, run } from '../../../core/index.ts';
 import { FILE_KINDS } from '../../../review/index.ts';
@@ -97,11 +98,32 @@ export const FILE_ROWS: readonly Row[] = [
   {
     id: 'F2',
     title: 'a file server that follows a replaced parent',
-    claim: 'none: no directory of the host is shared with a bottle',
-    attack: 'none',
+    claim: 'No directory of the host is shared with a bottle: nothing that the host writes after the start is seen inside.',
+    attack:
+      'replaces the directory of the user and its parent under a running bottle, writes to both and to the records of terok, and searches the bottle',
     defence: 'clones and copies in the place of shares',
-    control: 'none',
-    run: { outOfScope: 'no backend shares a directory of the host with a bottle' },
+    control: 'a program of the host that opens the directory again by its name gets the other one',
+    async run(trial, bench) {
+      const parent = await directory(bench, 'f2');
+      const outside = await directory(bench, 'f2-outside');
+      const source = path.join(parent, 'shop');
+      for (const dir of [source, path.join(outside, 'shop')]) await mkdir(dir);
+      await writeFile(path.join(source, 'README'), 'Work\n');
+      const bottle = await bench.bottle({ source });
+      await rename(parent, `${parent}-moved`);
+      await symlink(outside, parent);
+      const name = `canary-${randomBytes(6).toString('hex')}`;
+      for (const dir of [source, `${parent}-moved/shop`, bottle.stateDirectory, bench.paths.data, bench.directory])
+        await writeFile(path.join(dir, name), 'of the host');
+      trial.control('by the name of the directory', (await readFile(path.join(outside, 'shop', name), 'utf8')) === 'of the host');
+      await bottle.run(['sh', '-c', 'touch "/tmp/inside-$1"', 'sh', name]);
+      const { stdout } = await bottle.run(['find', '/', '-path', '/proc/*', '-prune', '-o', '-name', `*${name}`, '-print'], {
+        user: 'root',
+      });
+      const found = stdout.split('\n').filter((line) => line !== '');
+      trial.control('the search in the bottle', found.includes(`/tmp/inside-${name}`), found);
+      trial.attack('a file that the host wrote is seen', found.length !== 1, found);
+    },
   },
   {
     id: 'F3',

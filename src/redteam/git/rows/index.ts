@@ -2,6 +2,7 @@
 import type { Row } from '../../row.ts';
 import { FILE_ROWS } from './files.ts';
 import { GATE_ROWS } from './gate.ts';
+import { LEAK_ROWS } from './leaks.ts';
 import { OTHER_ROAD_ROWS } from './other-road.ts';
 import { PACK_ROWS } from './packs.ts';
 import { PROGRAM_ROWS } from './programs.ts';
@@ -15,5 +16,6 @@ export const GIT_ROWS: readonly Row[] = [
   ...REVIEW_ROWS,
   ...OTHER_ROAD_ROWS,
   ...TRANSPORT_ROWS,
+  ...LEAK_ROWS,
   ...FILE_ROWS,
 ];
