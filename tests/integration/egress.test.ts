@@ -210,6 +210,35 @@ describe('an inspected route', () => {
     expect(rig.seen).toHaveLength(0);
   });
 
+  const URLENCODED = 'content-type: application/x-www-form-urlencoded';
+  const multipart = (name: string): string => `--b\r\nContent-Disposition: form-data; name=${name}\r\n\r\nDELETE\r\n--b--\r\n`;
+  test.each([
+    ['a form', '_method=DELETE', URLENCODED],
+    ['a later field of it', `${'a=1&'.repeat(25_000)}%5F%4dethod=DELETE`, URLENCODED],
+    ['a name with a space before', 'a=1&+_method=DELETE', `${URLENCODED}; charset=utf-8`],
+    ['a form without a type', '_method=DELETE', 'content-type:'],
+    ['a part', multipart('"_method"'), 'content-type: multipart/form-data; boundary=b'],
+    ['a part whose name is not quoted', multipart('_METHOD'), 'content-type: multipart/form-data; boundary=b'],
+  ])('refuses %s that asks for another method where a rule states its methods, and passes the same without', async (_, body, type) => {
+    await rig.start((r) => [secureRoute(r, { methods: ['GET', 'POST'] })]);
+    const send = (data: string): ReturnType<typeof rig.curl> =>
+      rig.curl(url('/items'), '-X', 'POST', '--data-binary', data, '-H', type, '-H', 'expect:');
+    const harmless = body.replace(/(?:_|%5F)(?:m|%4d)ethod/i, 'the_methodology');
+    expect(await send(harmless)).toMatchObject({ status: 200 });
+    expect(rig.seen[0]?.body.toString()).toBe(harmless);
+    rig.seen.length = 0;
+    const refused = await send(body);
+    expect(refused).toMatchObject({ status: 403, text: expect.stringContaining('method-override') });
+    expect(rig.seen).toHaveLength(0);
+  });
+
+  test('refuses a compressed form where a rule states its methods', async () => {
+    await rig.start((r) => [secureRoute(r, { methods: ['POST'] })]);
+    const refused = await rig.curl(url('/items'), '-X', 'POST', '--data-binary', 'a=1', '-H', URLENCODED, '-H', 'content-encoding: br');
+    expect(refused).toMatchObject({ status: 415, text: expect.stringContaining('compressed form') });
+    expect(rig.seen).toHaveLength(0);
+  });
+
   test('passes a method override where the rule allows every method anyway', async () => {
     await rig.start((r) => [secureRoute(r)]);
     await rig.curl(url('/items?_method=DELETE'), '-X', 'POST', '-d', '{}', '-H', 'X-HTTP-Method-Override: DELETE');

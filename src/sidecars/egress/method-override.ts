@@ -1,6 +1,6 @@
 /*
  * Scope: does the head of a request ask the server to take it for one of another method?
- * Out of scope: a `_method` in a form; bodies are not read. Fail-safe direction: what may be read as such a request is one.
+ * Out of scope: a `_method` in a form, see `form-override.ts`. Fail-safe direction: what may be read as such a request is one.
  */
 import type { HeaderList } from './headers.ts';
 import { parameterName, parametersOf } from './query-parameters.ts';

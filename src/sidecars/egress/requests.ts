@@ -6,6 +6,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import type { Connections } from './connections.ts';
+import { createStages } from './create-stages.ts';
 import { cutResponse } from './cut-response.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import { chargeRequest, type ExchangeContext, planRequest, type RecordedPlan, recordDecision, requestOf } from './exchange.ts';
@@ -16,7 +17,7 @@ import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
 import { answerRefusal, ResponseRelay } from './relay.ts';
 import { RequestBody } from './request-body.ts';
-import { createStages, streamThrough } from './stages.ts';
+import { streamThrough } from './stages.ts';
 import type { Transport } from './transport.ts';
 import { relayUpgrade } from './upgrade.ts';
 import type { Upstreams } from './upstream.ts';

@@ -4,8 +4,6 @@
  */
 import { pipeline, type Readable, Transform } from 'node:stream';
 import type { Denied } from './decide.ts';
-import type { ForwardPlan } from './exchange.ts';
-import { Scrubber } from './scrub.ts';
 
 /** Looks at one body. May mask and hold back bytes, but gives as many as it took, so that a length that was announced stays true. */
 export interface BodyStage {
@@ -22,12 +20,6 @@ export interface ResponseStage extends BodyStage {
   text(value: string): string;
 }
 
-/** The stages of one exchange, each made for it alone. */
-export interface Stages {
-  readonly request: readonly BodyStage[];
-  readonly response: readonly ResponseStage[];
-}
-
 /** A stage found what must not pass. */
 export class StageRefusal extends Error {
   readonly denied: Denied;
@@ -39,15 +31,6 @@ export class StageRefusal extends Error {
 }
 
 const NOTHING = Buffer.alloc(0);
-
-/** What looks at the bodies of this exchange; the place where further stages are added. */
-export function createStages(plan: ForwardPlan): Stages {
-  const { meter, scrub } = plan;
-  return {
-    request: meter === undefined ? [] : [new MeterStage(meter.up)],
-    response: [...(meter === undefined ? [] : [new MeterStage(meter.down)]), ...(scrub === undefined ? [] : [new Scrubber(scrub)])],
-  };
-}
 
 /** Does any stage have to read the bytes? */
 export function areSearched(stages: readonly BodyStage[]): boolean {

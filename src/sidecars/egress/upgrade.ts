@@ -1,13 +1,14 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { http } from '../../core/node-http.ts';
+import { createStages, type Stages } from './create-stages.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
 import { FrameScrubber } from './frame-scrubber.ts';
 import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
 import { type SpliceFilters, splice } from './splice.ts';
-import { areSearched, createStages, type ResponseStage, StageRefusal, type Stages, textThrough, transformOf } from './stages.ts';
+import { areSearched, type ResponseStage, StageRefusal, textThrough, transformOf } from './stages.ts';
 import type { Transport } from './transport.ts';
 import { UpstreamError } from './upstream-error.ts';
 
