@@ -6,6 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { patient } from '../../src/core/index.ts';
 import { CliHome, type CliResult } from '../integration/cli-process.ts';
 import { type ModelEndpoint, startModelEndpoint } from '../support/model-endpoint.ts';
 
@@ -14,7 +15,7 @@ const git = promisify(execFile);
 const REAL_KEY = 'real-key-that-never-enters-a-bottle-4f1c9a7e2d';
 const ENTER_BOTTLE_TIMEOUT_MS = 120_000;
 /** Longer than building an image with one agent takes on a slow line. */
-const RUN_TIMEOUT_MS = 900_000;
+const RUN_TIMEOUT_MS = patient(900_000);
 const NOT_FILES = ['--exclude-dir=proc', '--exclude-dir=sys', '--exclude-dir=dev'];
 /** In the lab, where reading the programs of the image takes minutes, the places that a task writes to. */
 const SEARCHED = process.env.TEROK_LAB === '1' ? ['/etc', '/home', '/root', '/run', '/tmp', '/var', '/work'] : ['/'];
