@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import {
+  applyTask,
   discardTask,
   ensureGate,
   importDirectory,
@@ -359,6 +361,51 @@ describe('a directory without git', () => {
     await mustGit(clone, ['push']);
     await takeAll({ gate, slug: 'plain', source });
     expect(await readFile(path.join(source, 'a.txt'), 'utf8')).toBe('again\n');
+  });
+
+  test('killed at each change of it holds every file old or new, and the next apply ends the work', {
+    timeout: 200_000,
+  }, async (context) => {
+    if ((await runIn('/tmp', ['strace', '--version'])).code !== 0) context.skip('strace is not installed');
+    await using lab = await GitLab.create();
+    const { source, gate, clone } = await start(lab);
+    const base = await mustGit(clone, ['rev-parse', 'HEAD']);
+    await mustGit(clone, ['rm', '--quiet', 'sub/deep/b.txt']);
+    const tip = await lab.commit(clone, { 'a.txt': 'changed\n', 'new/x/y.txt': 'y\n' }, 'Change');
+    await mustGit(clone, ['push']);
+    await writeFile(path.join(source, 'mine.txt'), 'mine\n');
+    const read = async (name: string): Promise<string> => await readFile(path.join(source, name), 'utf8').catch(() => 'absent');
+    const stateOf = async (): Promise<string[]> => await Promise.all(['a.txt', 'sub/deep/b.txt', 'new/x/y.txt'].map(read));
+    const [before, after] = [
+      ['a\n', 'b\n', 'absent'],
+      ['changed\n', 'absent', 'y\n'],
+    ] as const;
+    const seen = new Set<string>();
+    let killed = 0;
+    // strace counts each system call by itself
+    const calls = ['mkdir', 'rename', 'unlink', 'rmdir'];
+    for (let at = 1; calls.length > 0; at += 1) {
+      await applyTask({ gate, slug: 'plain', source, tip: base });
+      expect(await stateOf()).toEqual(before);
+      const strace = ['strace', '-f', '-qq', '-o', '/dev/null', `--trace=${calls[0]}`, `--inject=${calls[0]}:signal=SIGKILL:when=${at}`];
+      const child = [process.execPath, fileURLToPath(new URL('../support/apply-worker.ts', import.meta.url)), gate, 'plain', source, tip];
+      // One thread, so that strace counts every change
+      const { code } = await runIn(lab.root, ['env', 'UV_THREADPOOL_SIZE=1', ...strace, ...child]);
+      const found = await stateOf();
+      for (const [file, content] of found.entries()) expect([before[file], after[file]]).toContain(content);
+      seen.add(found.join());
+      await applyTask({ gate, slug: 'plain', source, tip });
+      expect(await stateOf()).toEqual(after);
+      expect((await readdir(source)).sort()).toEqual(['a.txt', 'c\n"d.txt', 'link', 'mine.txt', 'new', 'run.sh']);
+      if (code !== 0) killed += 1;
+      else {
+        calls.shift();
+        at = 0;
+      }
+    }
+    expect(killed).toBeGreaterThan(5);
+    // States between the old one and the new one were among them
+    expect(seen.size).toBeGreaterThan(2);
   });
 
   test('is left as it is where one file changed on both sides', async () => {

@@ -46,6 +46,8 @@ export async function applyDirectory({ source, slug, range }: DirectoryApply): P
   }
   if (conflicts.length > 0) throw conflictError(slug, conflicts);
   await writeChanges({ source, slug, repository, due });
+  // Also of files that a run removed which was killed before it came to their directories
+  for (const { path, next } of changes) if (next === undefined) await removeEmptyParents(source, path);
   await git(repository, ['update-ref', '--no-deref', APPLIED_REF, tip]);
 }
 
@@ -116,9 +118,9 @@ interface Writing {
 
 /** All new contents are written beside the files first, so that a full disk is found before the first file changes. */
 async function writeChanges({ source, slug, repository, due }: Writing): Promise<void> {
-  if (due.length === 0) return;
   const staging = `${source}/.terok-apply-${slug}`;
   await rm(staging, { recursive: true, force: true });
+  if (due.length === 0) return;
   await mkdir(staging, { mode: 0o700 });
   try {
     for (const [index, { next }] of due.entries()) {
@@ -148,9 +150,13 @@ async function placeFile(source: string, path: Buffer, staged: string): Promise<
 async function removeFile(source: string, path: Buffer): Promise<void> {
   if ((await findParent(source, path)) !== 'present') return;
   await rm(below(source, path), { force: true });
+}
+
+async function removeEmptyParents(source: string, path: Buffer): Promise<void> {
+  if ((await findParent(source, path)) === 'blocked') return;
   for (let at = path.lastIndexOf(47); at > 0; at = path.subarray(0, at).lastIndexOf(47)) {
-    const removed = await ignoreCodes(['ENOTEMPTY', 'EEXIST', 'ENOENT'], async () => {
-      await rmdir(below(source, path.subarray(0, at)));
+    const removed = await ignoreCodes(['ENOTEMPTY', 'EEXIST'], async () => {
+      await ignoreCodes(['ENOENT'], () => rmdir(below(source, path.subarray(0, at))));
       return true;
     });
     if (removed === undefined) return;
