@@ -20,6 +20,21 @@ const SUBMODULES: readonly Attempt[] = [
     /which other repositories git fetches/,
   ],
   [
+    '`.gitmodules` with a name that leads out of the repository (CVE-2018-11235)',
+    `printf '[submodule "../../hooks"]\\n\\tpath = a\\n\\turl = ./a\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
+    /./,
+  ],
+  [
+    '`.gitmodules` with a path that ends in a carriage return (CVE-2025-48384)',
+    `printf '[submodule "a"]\\n\\tpath = "a\\r"\\n\\turl = ./a\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
+    /./,
+  ],
+  [
+    'a link to `.git` and a submodule below its name in capitals (CVE-2024-32002)',
+    `ln -s .git a; git add a; git update-index --add --cacheinfo "160000,$(git rev-parse HEAD),A/modules/x"; git commit -qm m`,
+    /./,
+  ],
+  [
     'a commit of another repository in the tree',
     `git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),sub; git commit -qm m`,
     /commit of another repository/,
@@ -60,7 +75,7 @@ export const GATE_ROWS: readonly Row[] = [
   },
   {
     id: 'G10',
-    title: 'a secret where nobody looks: an older commit, a message, a name, another encoding',
+    title: 'a secret where nobody looks: an older commit, a message, a name, a note, a tag, a second parent, another encoding',
     claim: 'No value of the vault gets into the gate, in whichever object it lies.',
     attack: 'knows a stored value and pushes it in many places',
     defence: 'the scan of every new object in quarantine',
@@ -86,6 +101,29 @@ export const GATE_ROWS: readonly Row[] = [
         trial.attack(
           `what the pusher is told holds it (${name})`,
           /remote:/.test(said) && name !== 'the name of a file' && said.includes(value),
+        );
+      }
+      const add = 'printf %s "$1" > s; git add s; git commit -qm a';
+      const places: readonly (readonly [string, string, readonly string[]])[] = [
+        ['a note', 'git notes --ref "terok/$2" add -f -m "$1"', [`refs/notes/terok/${bottle.slug}`]],
+        ['an annotated tag', 'git tag -fa -m "$1" v1', ['refs/tags/v1']],
+        ['one of several branches', `git branch -f clean; ${add}`, ['clean:refs/heads/terok/$2.clean', 'HEAD:refs/heads/terok/$2.more']],
+        [
+          'the second parent of a merge',
+          `${add}; git reset -q --hard HEAD~; git commit -q --allow-empty -m b; git merge -q -s ours -m c HEAD@{2}`,
+          ['HEAD:refs/heads/terok/$2.merge'],
+        ],
+      ];
+      for (const [name, script, refs] of places) {
+        const words = refs.map((ref) => `"${ref.replace('$2', bottle.slug)}"`).join(' ');
+        const whole = `cd /work/*; git checkout -q -B attempt origin/HEAD; ${script}
+git push -q --force /tmp/control.git ${words} >/dev/null 2>&1 && echo control; git push origin ${words} 2>&1 && echo taken`;
+        const { stdout } = await bottle.run(['sh', '-c', whole, 'sh', value, bottle.slug]);
+        trial.control(`a repository without a gate takes it in ${name}`, /^control$/m.test(stdout), stdout.replaceAll(value, '…'));
+        trial.attack(
+          `the gate takes it in ${name}`,
+          /^taken$|\[new (?:branch|reference|tag)\]/m.test(stdout),
+          stdout.replaceAll(value, '…'),
         );
       }
     },
