@@ -37,7 +37,7 @@ test.each([
     'is never quite idle',
     'setInterval(() => { const end = process.cpuUsage().user + 5_000; while (process.cpuUsage().user < end); }, 50);',
   ],
-])('a gateway that %s gives back what is freed long after the traffic', (_, noise) => {
+])('a gateway that %s gives back what is freed some time after the traffic', (_, noise) => {
   const file = JSON.stringify(path.resolve('src/sidecars/gateway/collect-when-idle.ts'));
   const script = `
     const { setTimeout: sleep } = await import('node:timers/promises');
