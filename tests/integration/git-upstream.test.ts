@@ -1,4 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +19,7 @@ interface Bench extends AsyncDisposable {
   readonly vault: Vault;
   readonly source: string;
   readonly gate: string;
-  open(record?: Partial<UpstreamRecord>): Promise<Upstream>;
+  open(record?: Partial<UpstreamRecord>, env?: NodeJS.ProcessEnv): Promise<Upstream>;
 }
 
 async function openBench(init: readonly string[] = []): Promise<Bench> {
@@ -35,8 +37,9 @@ async function openBench(init: readonly string[] = []): Promise<Bench> {
     vault,
     source,
     gate: await ensureGate(lab.dataDir, source),
-    open: async (record = {}) =>
+    open: async (record = {}, env = process.env) =>
       await Upstream.open({
+        env,
         record: { version: 1, url: forge.remote('team/shop'), secret: 'forge', ...record },
         vault,
         keyFile: projectKeyFile(vaultDir, 'shop-1'),
@@ -45,6 +48,25 @@ async function openBench(init: readonly string[] = []): Promise<Bench> {
     async [Symbol.asyncDispose]() {
       await forge[Symbol.asyncDispose]();
       await lab[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** `ssh-agent` with one key. */
+async function startAgent(dir: string, key: string): Promise<{ readonly socket: string } & AsyncDisposable> {
+  const socket = path.join(dir, 'socket');
+  const file = path.join(dir, 'key');
+  await mkdir(dir, { mode: 0o700 });
+  await writeFile(file, key, { mode: 0o600 });
+  const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
+  const ended = once(child, 'close');
+  await expect.poll(() => existsSync(socket)).toBe(true);
+  execFileSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'ignore' });
+  return {
+    socket,
+    async [Symbol.asyncDispose]() {
+      child.kill();
+      await ended;
     },
   };
 }
@@ -166,6 +188,21 @@ describe('an upstream over SSH', () => {
       message: expect.stringContaining('does not know the deploy key'),
       hint: expect.stringContaining('terok git key'),
     });
+  });
+
+  test('asks the agent of the user where that was wished, and never else', async () => {
+    await using bench = await openBench();
+    const own = createSshKey('user');
+    await ensureProjectKey(bench.vault, 'shop-1');
+    await using forge = await SshForge.start(bench.forge.root, own.publicKey);
+    await using agent = await startAgent(path.join(bench.lab.root, 'agent'), own.privateKey);
+    const record = { url: forge.remote('team/shop'), hostKeys: [forge.hostKey.publicKey] };
+    const env = { ...process.env, SSH_AUTH_SOCK: agent.socket };
+    const first = await mustGit(bench.source, ['rev-parse', 'HEAD']);
+    await expect((await bench.open(record, env)).branches(bench.source)).rejects.toThrow('does not know the deploy key');
+    const upstream = await bench.open({ ...record, useAgent: true }, env);
+    await upstream.push(bench.source, { ref: 'refs/heads/terok/a', next: first, expected: undefined });
+    expect((await upstream.branches(bench.source)).branches.get('terok/a')).toBe(first);
   });
 
   test('runs no program that the configuration of the user names', async () => {

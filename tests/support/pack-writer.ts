@@ -17,7 +17,7 @@ export async function pushPack(url: string, { old, next, ref }: RawPush, pack: I
   const { hostname, port, pathname } = new URL(`${url}/git-receive-pack`);
   return await new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/x-git-receive-pack-request' };
-    const request = http.request({ hostname, port, path: pathname, method: 'POST', headers }, (response) => {
+    const request = http.request({ hostname, port, path: pathname, method: 'POST', headers, agent: false }, (response) => {
       const parts: Buffer[] = [];
       response.on('data', (part: Buffer) => parts.push(part));
       response.on('end', () => resolve(`${response.statusCode} ${Buffer.concat(parts).toString('latin1')}`));
