@@ -19,6 +19,24 @@ export function exitStatusOf(status: ExitStatus): number {
   }
 }
 
+/** What stands after "ended", for people. */
+export function describeExit(status: ExitStatus): string {
+  switch (status.kind) {
+    case 'exited':
+      return `with exit status ${status.code}`;
+    case 'signalled':
+      return `by ${status.signal}`;
+    case 'timedOut':
+      return 'when its time was up';
+    case 'cancelled':
+      return 'because it was cancelled';
+    case 'lost':
+      return `unseen: ${status.reason}`;
+    default:
+      return status satisfies never;
+  }
+}
+
 function signalNumber(name: string): number {
   const known: Readonly<Record<string, number>> = constants.signals;
   return known[name.startsWith('SIG') ? name : `SIG${name}`] ?? 0;

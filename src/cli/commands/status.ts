@@ -2,6 +2,7 @@ import type { TaskStatus } from '../../tasks/api.ts';
 import type { CommandInput } from '../command-table.ts';
 import type { CommandContext } from '../context.ts';
 import { escapeText } from '../escape.ts';
+import { describeExit } from '../exit-status.ts';
 import { formatAge } from '../quantities.ts';
 import { describeAge } from '../render/upstream.ts';
 
@@ -14,7 +15,7 @@ export async function execute(input: CommandInput<'status'>, { terok, output }: 
 
 function fieldsOf(status: TaskStatus): (readonly [string, string])[] {
   const { limits, missingLimits } = status;
-  const exit = status.exit === undefined ? [] : [['ended', JSON.stringify(status.exit)] as const];
+  const exit = status.exit === undefined ? [] : [['ended', describeExit(status.exit)] as const];
   return [
     ['task', status.slug],
     ['status', `${status.status} (${status.phase}), gateway ${status.gateway}`],
