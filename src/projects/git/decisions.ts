@@ -53,7 +53,7 @@ const use = z.strictObject({
   steps: z.array(step).optional(),
 });
 
-/** As it was written before uses were written ahead: there was none whose work had not been begun, and the branch was not kept. */
+/** The shorter form of a use, which older files have: always of work that arrived, and without its branch. */
 const earlierUse = z.strictObject({ at: z.iso.datetime(), target: z.string() }).transform(
   ({ at, target: name }): z.output<typeof use> => ({
     state: 'done',

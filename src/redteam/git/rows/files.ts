@@ -2,53 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { messageOf, run } from '../../../core/index.ts';
+import { messageOf } from '../../../core/index.ts';
 import { FILE_KINDS } from '../../../review/index.ts';
-import type { RedBench, RedBottle } from '../../bench/index.ts';
 import type { Row } from '../../row.ts';
+import { copyOut, directory, kindAt, kindsBelow, untar } from '../outgoing-files.ts';
 
 const GIB = 1024 ** 3;
 /** Copies of one row that run at the same time */
 const AT_ONCE = 8;
-
-async function directory(bench: RedBench, name: string): Promise<string> {
-  const made = path.join(bench.directory, 'files', name);
-  await rm(made, { recursive: true, force: true });
-  await mkdir(made, { recursive: true });
-  return made;
-}
-
-/** Copies out as a person does who accepts every kind of file; gives what went wrong. */
-async function copyOut(bench: RedBench, bottle: RedBottle, bottlePath: string, hostPath: string): Promise<string> {
-  const request = { slug: bottle.slug, direction: 'out', bottlePath, hostPath, accept: async () => await Promise.resolve(true) } as const;
-  return await bench.terok.copy({ ...request, signal: bench.signal }).then((report) => JSON.stringify(report), messageOf);
-}
-
-/** The same with the archiver of this machine, as a tool without a wall would do it. */
-async function untar(bottle: RedBottle, parent: string, name: string, target: string): Promise<void> {
-  const { stdout } = await bottle.run(['sh', '-c', 'tar -C "$1" -cf - -- "$2" 2>/dev/null | base64 -w0', 'sh', parent, name], {
-    user: 'root',
-  });
-  await run(['tar', '-C', target, '-xpf', '-'], { env: { PATH: process.env['PATH'] ?? '' }, input: Buffer.from(stdout, 'base64') });
-}
-
-/** What is at a path, without following anything. */
-async function kindAt(file: string): Promise<string> {
-  const found = await lstat(file).catch(() => undefined);
-  if (found === undefined) return 'nothing';
-  if (found.isSymbolicLink()) return 'link';
-  return found.isFile() ? (found.nlink > 1 ? 'hard link' : 'file') : found.isDirectory() ? 'directory' : 'special';
-}
-
-/** The kinds of everything below a directory; no link is followed. */
-async function kindsBelow(dir: string): Promise<readonly string[]> {
-  const kinds = new Set<string>();
-  for (const name of (await kindAt(dir)) === 'directory' ? await readdir(dir) : []) {
-    kinds.add(await kindAt(path.join(dir, name)));
-    for (const kind of await kindsBelow(path.join(dir, name))) kinds.add(kind);
-  }
-  return [...kinds].sort();
-}
 
 const PLANT = `mkdir -p /tmp/tree/sub && cd /tmp/tree && echo plain > plain
 ln -s /etc/passwd link; ln -s /tmp sub/out; ln plain hard; mkfifo fifo

@@ -3,32 +3,16 @@ import { randomBytes } from 'node:crypto';
 import type { Row } from '../../row.ts';
 import { type Attempt, push, tryAll, work } from '../gate-work.ts';
 
+/** Commits a `.gitmodules` with one submodule of this name and these settings, as `printf` takes them. */
+const submodule = (name: string, ...settings: readonly string[]): string =>
+  `printf '[submodule "${name}"]\\n${settings.map((setting) => `\\t${setting}\\n`).join('')}' > .gitmodules; git add .gitmodules; git commit -qm m`;
+
 const SUBMODULES: readonly Attempt[] = [
-  [
-    '`.gitmodules` with a program as update',
-    `printf '[submodule "a"]\\n\\tpath = a\\n\\turl = ./a\\n\\tupdate = !id\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
-    /./,
-  ],
-  [
-    '`.gitmodules` with an option as address',
-    `printf '[submodule "a"]\\n\\tpath = a\\n\\turl = -u./payload\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
-    /./,
-  ],
-  [
-    '`.gitmodules` that looks plain',
-    `printf '[submodule "a"]\\n\\tpath = a\\n\\turl = https://example.test/a\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
-    /which other repositories git fetches/,
-  ],
-  [
-    '`.gitmodules` with a name that leads out of the repository (CVE-2018-11235)',
-    `printf '[submodule "../../hooks"]\\n\\tpath = a\\n\\turl = ./a\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
-    /./,
-  ],
-  [
-    '`.gitmodules` with a path that ends in a carriage return (CVE-2025-48384)',
-    `printf '[submodule "a"]\\n\\tpath = "a\\r"\\n\\turl = ./a\\n' > .gitmodules; git add .gitmodules; git commit -qm m`,
-    /./,
-  ],
+  ['`.gitmodules` with a program as update', submodule('a', 'path = a', 'url = ./a', 'update = !id'), /./],
+  ['`.gitmodules` with an option as address', submodule('a', 'path = a', 'url = -u./payload'), /./],
+  ['`.gitmodules` that looks plain', submodule('a', 'path = a', 'url = https://example.test/a'), /which other repositories git fetches/],
+  ['`.gitmodules` with a name that leads out of the repository (CVE-2018-11235)', submodule('../../hooks', 'path = a', 'url = ./a'), /./],
+  ['`.gitmodules` with a path that ends in a carriage return (CVE-2025-48384)', submodule('a', 'path = "a\\r"', 'url = ./a'), /./],
   [
     'a link to `.git` and a submodule below its name in capitals (CVE-2024-32002)',
     `ln -s .git a; git add a; git update-index --add --cacheinfo "160000,$(git rev-parse HEAD),A/modules/x"; git commit -qm m`,
