@@ -65,6 +65,8 @@ async function repairUses(
   isAsked: (kind: UsedApproval['use']['target']['kind']) => boolean,
 ): Promise<readonly string[]> {
   const gate = gateOf(task);
+  // Every command comes by here for every task, and most have none
+  if (!(await listDecisions(gate, task.slug)).some((entry) => entry.kind === 'approval' && entry.use !== undefined)) return [];
   const readTip = readTipOf(context, task);
   await settleUses(gate, task.slug, async (target) => {
     if (isAsked(target.kind)) return await readTip(target);
