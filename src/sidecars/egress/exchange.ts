@@ -8,7 +8,7 @@ import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Budgets, RouteMeter } from './budgets.ts';
 import { withoutCredentials } from './credentials.ts';
-import { type BodyEncoding, type DataLossGuard, type Watch, watchRequest } from './data-loss/index.ts';
+import { type BodyEncoding, bodyEncodings, type DataLossGuard, type Watch, watchRequest } from './data-loss/index.ts';
 import { type Denied, decide, deny, type EgressRequest, type EgressTarget, type RequestDecision } from './decide.ts';
 import type { RequestOrigin } from './front.ts';
 import { refuseForgeQuestion } from './git-road.ts';
@@ -106,6 +106,8 @@ export async function planRequest(
   if (!decision.managed) return { ...plan, ...watch, requestTarget, headers: [host, ...headers], scrub: undefined };
   const bare = withoutCredentials({ headers, target: requestTarget }, ownField(route.inject));
   if ('reason' in bare) return bare;
+  const encodings = head.hasBody ? bodyEncodings(bare.headers) : [];
+  if ('reason' in encodings) return encodings;
   if (route.inject === undefined)
     return { ...plan, ...watch, requestTarget: bare.target, headers: [host, ...bare.headers], scrub: undefined };
   if (!upstreamSecure && route.plainUpstream !== true) {

@@ -1,4 +1,4 @@
-export type { BodyEncoding } from './body-decoding.ts';
+export { type BodyEncoding, bodyEncodings } from './body-decoding.ts';
 export { DataLossGuard } from './guard.ts';
 export { type Question, Questions } from './questions.ts';
 export type { AnswerHold } from './standing-answers.ts';
