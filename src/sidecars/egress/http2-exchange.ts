@@ -65,8 +65,10 @@ export class Http2Exchange implements Flow {
       this.#hasEnded = true;
       this.#settle();
     });
+    const cut = (): void => this.fail(new Error(`the server ended the stream early (code ${stream.rstCode ?? 'none'})`));
     stream.on('error', (error) => this.fail(error));
-    stream.on('close', () => this.fail(new Error(`the server ended the stream early (code ${stream.rstCode ?? 'none'})`)));
+    stream.on('close', cut);
+    onEndWithoutMark(stream, cut);
     stream.setTimeout(SILENCE_TIMEOUT_MS, () => stream.destroy(new Error('the server was silent for too long')));
     if (body !== null) this.#send(stream);
   }
@@ -93,6 +95,20 @@ export class Http2Exchange implements Flow {
     this.#onDone();
     return true;
   }
+}
+
+/**
+ * Where a server resets a stream without an error, Node ends it as if all had come. Then its end is pushed after the stream was closed; the
+ * end that the server marks is pushed before that, and may be pushed again.
+ */
+function onEndWithoutMark(stream: ClientHttp2Stream, call: () => void): void {
+  const push = stream.push.bind(stream);
+  let hasMark = false;
+  stream.push = (chunk: unknown, encoding?: BufferEncoding): boolean => {
+    if (chunk === null && !stream.closed) hasMark = true;
+    else if (chunk === null && !hasMark) call();
+    return push(chunk, encoding);
+  };
 }
 
 function requestHeaders({ method, path, headers }: Outgoing): OutgoingHttpHeaders {

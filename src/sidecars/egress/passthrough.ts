@@ -45,12 +45,15 @@ export async function passThrough(
     return;
   }
   upstream.on('error', () => client.destroy());
+  const resume = (): void => void upstream.resume();
   const greet = (chunk: Buffer): void => {
-    if (count?.down(chunk.length) === undefined) client.write(chunk);
-    else upstream.destroy();
+    if (count?.down(chunk.length) !== undefined) upstream.destroy();
+    else if (!client.write(chunk)) upstream.pause();
   };
+  client.on('drain', resume);
   upstream.on('data', greet).once('close', () => client.destroySoon());
   const spoken = await peekFirstBytes(client, CLIENT_SILENCE_MS);
+  client.off('drain', resume);
   upstream.pause().off('data', greet);
   const otherName = spoken.kind === 'hello' ? judgeTls(spoken) : spoken.kind === 'invalid' ? UNREADABLE_TLS : undefined;
   if (spoken.kind === 'closed' || spoken.kind === 'silent') upstream.destroy();
