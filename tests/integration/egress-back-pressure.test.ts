@@ -150,7 +150,10 @@ describe('a download to a client that does not read', () => {
 });
 
 test('who is held back by nobody writes all: the limits above are not of the rig', async () => {
-  await startWith(net.createServer((socket) => socket.resume()), { mode: 'passthrough' });
+  await startWith(
+    net.createServer((socket) => socket.resume()),
+    { mode: 'passthrough' },
+  );
   const socket = net.connect(await rig.door(NAME, port), '127.0.0.1');
   expect(await writeUntilHeld(socket)).toBe(ALL);
   socket.destroy();

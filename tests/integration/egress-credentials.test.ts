@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { buffer } from 'node:stream/consumers';
 import tls from 'node:tls';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -187,6 +188,28 @@ describe('an answer', () => {
     client.on('data', (chunk: Buffer) => chunks.push(chunk));
     await once(client, 'close');
     expect(Buffer.concat(chunks).toString()).toContain(`x-sum: ${MASK}`);
+  });
+
+  test('does so in the name of a field or trailer, which has no upper case, and in the reason phrase', async () => {
+    const value = 'sk-ReAl-0123456789-SeCrEt';
+    rig.secrets.set('model', value);
+    await rig.start((r) => [keyed(r)]);
+    rig.handler = (_request, response) => {
+      response.writeHead(200, `OK ${value}`, {
+        [`x-${value}-y`]: '1',
+        [Buffer.from(value).toString('base64url')]: '2',
+        trailer: `t-${value}`,
+      });
+      response.write('body');
+      response.addTrailers({ [`t-${value}`]: '3' });
+      response.end();
+    };
+    const client = await connect();
+    client.write(`GET / HTTP/1.1\r\nHost: ${NAME}:${rig.httpsPort}\r\nx-api-key: ${PHANTOM}\r\nConnection: close\r\n\r\n`);
+    const text = (await buffer(client)).toString().toLowerCase();
+    expect(text).toMatch(/^http\/1\.1 200 ok \*{25}\r\n/);
+    for (const line of [`x-${MASK}-y: 1`, `t-${MASK}: 3`]) expect(text).toContain(line);
+    for (const form of [value, Buffer.from(value).toString('base64url')]) expect(text).not.toContain(form.toLowerCase());
   });
 
   test.each(['gzip', 'br, gzip', 'x-unheard-of', 'IDENTITY, x'])(

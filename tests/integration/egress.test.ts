@@ -609,6 +609,18 @@ describe('WebSocket', () => {
     expect(rig.seen).toHaveLength(1);
   });
 
+  test('a server that does not answer is left when the client leaves', async () => {
+    await rig.start((r) => [secureRoute(r)]);
+    const left = new Promise<void>((resolve) => {
+      rig.onUpgrade = (_request, socket) => void socket.once('close', resolve).resume();
+    });
+    const client = await connectTls();
+    client.write(`GET / HTTP/1.1\r\nHost: ${NAME}:${rig.httpsPort}\r\n${UPGRADE}\r\n`);
+    await expect.poll(() => rig.seen.length).toBe(1);
+    client.destroy();
+    await left;
+  });
+
   test('a server that declines gives a clear answer', async () => {
     await rig.start((r) => [secureRoute(r)]);
     rig.onUpgrade = (_request, socket) => void socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n');

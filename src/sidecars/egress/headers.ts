@@ -48,13 +48,15 @@ export function forwardedHeaders(headers: HeaderList): HeaderList {
 }
 
 /** Fields of a response that go back into the bottle, flat as `writeHead` takes them. */
-export function returnedHeaders(headers: IncomingHttpHeaders | NodeJS.Dict<string | string[]>, scrub: (value: string) => string): string[] {
+export function returnedHeaders(
+  headers: IncomingHttpHeaders | NodeJS.Dict<string | string[]>,
+  scrub: { readonly name: (name: string) => string; readonly value: (value: string) => string },
+): string[] {
   const named = connectionFields(typeof headers.connection === 'string' ? headers.connection : undefined);
   const flat: string[] = [];
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || HOP_BY_HOP.has(name) || named.has(name)) continue;
-    if (typeof value === 'string') flat.push(name, scrub(value));
-    else for (const one of value) flat.push(name, scrub(one));
+    for (const one of typeof value === 'string' ? [value] : value) flat.push(scrub.name(name), scrub.value(one));
   }
   return flat;
 }

@@ -3,6 +3,8 @@
  * Out of scope: what a find means. Fail-safe direction: a string is found however the bytes are cut into chunks.
  */
 
+import { FieldNames } from './field-names.ts';
+
 const NONE = -1;
 const ROOT = 0;
 
@@ -25,10 +27,13 @@ export class PatternMatcher {
   /** 1 for each two bytes with which a pattern begins */
   readonly #pairs = new Uint8Array(65_536);
   readonly patterns: readonly Buffer[];
+  /** Finds the patterns in names of fields */
+  readonly names: FieldNames;
 
   /** @param patterns none of them empty; the index of one is what a find reports */
   constructor(patterns: readonly Buffer[]) {
     this.patterns = patterns;
+    this.names = new FieldNames(patterns);
     const size = 1 + patterns.reduce((sum, pattern) => sum + pattern.length, 0);
     this.#depth = new Int32Array(size);
     this.#byte = new Uint8Array(size);

@@ -10,7 +10,7 @@ import type { ForwardPlan } from './exchange.ts';
 import type { FrontRequest, FrontResponse } from './front.ts';
 import { returnedHeaders } from './headers.ts';
 import { REFUSAL_STATUS, refusalBody, refusalHeaders } from './refusal.ts';
-import { areSearched, endThrough, pushThrough, type ResponseStage, StageRefusal, textThrough } from './stages.ts';
+import { areSearched, endThrough, nameThrough, pushThrough, type ResponseStage, StageRefusal, scrubOf, textThrough } from './stages.ts';
 import { streamRefusal } from './streaming.ts';
 import type { AnswerHandler, Flow } from './transport.ts';
 import { UpstreamError } from './upstream-error.ts';
@@ -121,7 +121,7 @@ export class ResponseRelay implements AnswerHandler {
     }
     const refusal = streamRefusal(this.#options.plan.route, headers['content-type']);
     if (refusal !== undefined) throw new StageRefusal(refusal);
-    const flat = returnedHeaders(headers, (value) => textThrough(this.#stages, value));
+    const flat = returnedHeaders(headers, scrubOf(this.#stages));
     const phrase = textThrough(this.#stages, statusMessage);
     this.#started = true;
     if (!isHttp2(this.#response)) this.#response.writeHead(status, phrase, flat);
@@ -141,7 +141,10 @@ export class ResponseRelay implements AnswerHandler {
 
   #end(trailers: IncomingHttpHeaders): void {
     const rest = endThrough(this.#stages);
-    const fields = Object.entries(trailers).map(([name, value]): [string, string] => [name, textThrough(this.#stages, String(value))]);
+    const fields = Object.entries(trailers).map(([name, value]): [string, string] => [
+      nameThrough(this.#stages, name),
+      textThrough(this.#stages, String(value)),
+    ]);
     this.#releaseHead(rest.length === 0 && fields.length === 0);
     if (fields.length > 0) this.#response.addTrailers(Object.fromEntries(fields));
     this.#finished = true;

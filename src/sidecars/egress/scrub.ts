@@ -83,6 +83,11 @@ export class Scrubber {
     return Buffer.concat([scrubber.push(bytes), scrubber.end()]).toString('utf8');
   }
 
+  /** Scrubs the name of a field, in lower case. */
+  name(value: string): string {
+    return this.#matcher.names.masked(value);
+  }
+
   /** The caller's bytes stay as they are; they are copied only where there is something to mask. */
   #ownCopy(chunk: Buffer): Buffer {
     return this.#options.masks === false ? chunk : Buffer.from(chunk);

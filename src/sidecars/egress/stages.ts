@@ -15,9 +15,11 @@ export interface BodyStage {
   readonly countsOnly?: true;
 }
 
-/** A stage of the answer sees its header values, reason phrase and trailers as well. */
+/** A stage of the answer sees its header fields, reason phrase and trailers as well. */
 export interface ResponseStage extends BodyStage {
   text(value: string): string;
+  /** Name of a field, in lower case */
+  name(value: string): string;
 }
 
 /** A stage found what must not pass. */
@@ -59,6 +61,15 @@ export function textThrough(stages: readonly ResponseStage[], value: string): st
   let text = value;
   for (const stage of stages) text = stage.text(text);
   return text;
+}
+
+export function nameThrough(stages: readonly ResponseStage[], name: string): string {
+  return stages.reduce((text, stage) => stage.name(text), name);
+}
+
+/** What all stages make of the fields of an answer. */
+export function scrubOf(stages: readonly ResponseStage[]) {
+  return { name: (name: string): string => nameThrough(stages, name), value: (value: string): string => textThrough(stages, value) };
 }
 
 /** The source as the stages let it pass, with back-pressure; where one refuses, the stream fails with its `StageRefusal`. */
@@ -104,6 +115,10 @@ export class MeterStage implements ResponseStage {
   }
 
   text(value: string): string {
+    return value;
+  }
+
+  name(value: string): string {
     return value;
   }
 }

@@ -8,7 +8,7 @@ import { FrameScrubber } from './frame-scrubber.ts';
 import { returnedHeaders } from './headers.ts';
 import { rawRefusal } from './refusal.ts';
 import { type SpliceFilters, splice } from './splice.ts';
-import { areSearched, type ResponseStage, StageRefusal, textThrough, transformOf } from './stages.ts';
+import { areSearched, type ResponseStage, StageRefusal, scrubOf, transformOf } from './stages.ts';
 import type { Transport } from './transport.ts';
 import { UpstreamError } from './upstream-error.ts';
 
@@ -40,7 +40,11 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
   transport.dispatch(
     { method: 'GET', path: plan.requestTarget, headers, body: null, upgrade: 'websocket' },
     {
-      onRequestStart: () => undefined,
+      onRequestStart: (flow) => {
+        client.once('close', () => {
+          if (!settled) flow.abort(new Error('the client went away'));
+        });
+      },
       onRequestUpgrade: (_controller, status, answer, socket) => {
         settled = true;
         client.write(switchingHead(status, answer, stages.response));
@@ -65,7 +69,7 @@ export function relayUpgrade(client: Duplex, head: Buffer, { transport, plan, on
 }
 
 function switchingHead(status: number, answer: IncomingHttpHeaders, stages: readonly ResponseStage[]): string {
-  const flat = returnedHeaders(answer, (value) => textThrough(stages, value));
+  const flat = returnedHeaders(answer, scrubOf(stages));
   const lines = [`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`, 'connection: Upgrade', 'upgrade: websocket'];
   for (let at = 0; at + 1 < flat.length; at += 2) lines.push(`${flat[at]}: ${flat[at + 1]}`);
   return `${lines.join('\r\n')}\r\n\r\n`;

@@ -34,6 +34,7 @@ type Answer = Target['handler'];
 const ECHOES: Readonly<Record<string, (value: string) => Answer>> = {
   'the body': (value) => (_request, response) => void response.end(`you sent ${value}`),
   'a header': (value) => (_request, response) => void response.setHeader('x-echo', value).end('ok'),
+  'the name of a header': (value) => (_request, response) => void response.setHeader(`x-${value}`, 'echo').end('ok'),
   'an error page': (value) => (_request, response) => void response.writeHead(401).end(`bad key ${value}`),
   'a redirect': (value) => (_request, response) => void response.writeHead(302, { location: `/allowed?key=${value}` }).end(),
   'a cookie': (value) => (_request, response) => void response.setHeader('set-cookie', `k=${value}`).end('ok'),
