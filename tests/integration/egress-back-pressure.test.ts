@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import net from 'node:net';
-import type { Duplex, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import tls from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Route } from '../../src/core/index.ts';
@@ -138,7 +138,7 @@ describe('a download to a client that does not read', () => {
     await startWith(
       net.createServer((socket) => {
         socket.on('error', () => socket.destroy());
-        sent = writeUntilHeld(socket as Duplex);
+        sent = writeUntilHeld(socket);
       }),
       { mode: 'passthrough' },
     );

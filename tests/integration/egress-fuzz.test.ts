@@ -1,20 +1,20 @@
 /*
  * Differential fuzzing over the wire: what the gateway decided about is what it dialled and what the server read. Inputs are mutations of
- * what a policy allows, sent as raw bytes. A failure prints the seed and the counterexample; `TEROK_FUZZ_SEED=<seed>` runs it again,
- * `TEROK_FUZZ_RUNS` more of them.
+ * what a policy allows, sent as raw bytes. What breaks a property is kept below `tests/reproductions`, with its seed;
+ * `TEROK_FUZZ_RUNS` tries more of them.
  */
 import http from 'node:http';
 import net from 'node:net';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Route } from '../../src/core/index.ts';
+import { fuzz } from '../support/fuzz.ts';
 import { LOOPBACK, listen, Rig } from './egress-harness.ts';
 
 const ALLOWED = 'api.allowed.example';
 const CANARY = 'canary.other.example';
 const RUNS = Number(process.env['TEROK_FUZZ_RUNS'] ?? 250);
-const seed = process.env['TEROK_FUZZ_SEED'];
-const PARAMETERS = { numRuns: RUNS, ...(seed === undefined ? {} : { seed: Number(seed) }) };
+const PARAMETERS = { numRuns: RUNS };
 
 let rig: Rig;
 let port = 0;
@@ -97,7 +97,8 @@ const host = fc.oneof(
 describe('the host that was judged is the host that is dialled', () => {
   test('in CONNECT, absolute form and Host, however the name is written', async () => {
     let dialled = 0;
-    await fc.assert(
+    await fuzz(
+      'egress-host',
       fc.asyncProperty(host, fc.constantFrom('connect', 'absolute', 'host'), async (name, form) => {
         resolved.length = 0;
         served.length = 0;
@@ -114,7 +115,7 @@ describe('the host that was judged is the host that is dialled', () => {
         // And only where the name that was written is that name in any reading; HTTP lets blanks stand before it
         expect(name.toLowerCase().replace(/^[ \t]+/, '')).toBe(ALLOWED);
       }),
-      PARAMETERS,
+      { parameters: PARAMETERS },
     );
     expect(dialled).toBeGreaterThan(0);
   }, 120_000);
@@ -178,7 +179,8 @@ describe('the path that was judged is the path that is forwarded', () => {
   test('in whatever way a server reads it', async () => {
     let passed = 0;
     let refused = 0;
-    await fc.assert(
+    await fuzz(
+      'egress-path',
       fc.asyncProperty(target, fc.boolean(), async (path, transparent) => {
         served.length = 0;
         const request = transparent
@@ -193,7 +195,7 @@ describe('the path that was judged is the path that is forwarded', () => {
         for (const reading of served.flatMap(readings))
           expect({ path, reading, inside: reading === '/v1' || reading.startsWith('/v1/') }).toMatchObject({ inside: true });
       }),
-      PARAMETERS,
+      { parameters: PARAMETERS },
     );
     expect({ passed: passed > RUNS / 50, refused: refused > RUNS / 50 }).toEqual({ passed: true, refused: true });
   }, 120_000);

@@ -1,7 +1,7 @@
 /*
  * Differential fuzzing of HTTP framing: whatever a client writes, the server behind the gateway sees well-formed requests that were
- * judged, or nothing. The oracle is a strict parser of its own. A failure prints seed and counterexample: `TEROK_FUZZ_SEED=<seed>` runs it
- * again, `TEROK_FUZZ_SECONDS=<n>` looks longer.
+ * judged, or nothing. The oracle is a strict parser of its own. What breaks a property is kept below `tests/reproductions`, with its
+ * seed; `TEROK_FUZZ_SECONDS=<n>` looks longer.
  */
 import net from 'node:net';
 import tls from 'node:tls';
@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { SMUGGLED, smugglingTries } from '../../src/redteam/egress/smuggling.ts';
 import { LOOPBACK, listen, NAME, Rig } from '../integration/egress-harness.ts';
+import { fuzz } from '../support/fuzz.ts';
 import { fuzzParameters } from './fuzz-parameters.ts';
 import { type RawField, rawHttp2Request } from './raw-http2.ts';
 import { StrictServer } from './strict-server.ts';
@@ -196,20 +197,21 @@ describe('a strict server behind the gateway', () => {
   });
 
   test.each([
-    ['messages made of odd parts', message],
-    ['the corpus with bytes changed', mutated],
+    ['messages made of odd parts', 'framing', message],
+    ['the corpus with bytes changed', 'framing-corpus', mutated],
   ])(
     'sees well-formed requests that were judged, or nothing: %s',
-    async (_what, arbitrary) => {
+    async (_what, name, arbitrary) => {
       let forwarded = 0;
-      await fc.assert(
+      await fuzz(
+        name,
         fc.asyncProperty(arbitrary, async (text) => {
           expectNothingLate();
           await send(text);
           forwarded += strict.requests.length;
           expectOneReading();
         }),
-        PARAMETERS,
+        { parameters: PARAMETERS },
       );
       expect(forwarded).toBeGreaterThan(0);
     },
@@ -273,21 +275,22 @@ describe('a strict server behind an HTTP/2 client', () => {
   test(
     'sees well-formed requests that were judged, or nothing, whatever fields the client sends',
     async () => {
-      await fc.assert(
+      await fuzz(
+        'framing-http2',
         fc.asyncProperty(
           fc.array(pseudo, { maxLength: 3 }),
           fc.array(regular, { maxLength: 3 }),
-          fc.constantFrom(undefined, '', 'hello', `GET ${SMUGGLED} HTTP/1.1\r\nHost: x\r\n\r\n`),
+          fc.constantFrom(null, '', 'hello', `GET ${SMUGGLED} HTTP/1.1\r\nHost: x\r\n\r\n`),
           fc.nat(7),
           async (odd, fields, content, where) => {
             expectNothingLate();
             const list = [...plain(), ...fields];
             list.splice(where, where % 2, ...odd);
-            await sendHttp2(rawHttp2Request(list, content));
+            await sendHttp2(rawHttp2Request(list, content ?? undefined));
             expectOneReading();
           },
         ),
-        PARAMETERS,
+        { parameters: PARAMETERS },
       );
     },
     TIMEOUT_MS,

@@ -1,11 +1,12 @@
 /*
- * The decision against a model that is written from docs/egress.md alone: slow, without any part of the implementation. A failure prints
- * the seed and the path of fast-check; `TEROK_FUZZ_SEED=<seed>` runs the same cases again, `TEROK_FUZZ_RUNS` more of them.
+ * The decision against a model that is written from docs/egress.md alone: slow, without any part of the implementation. What breaks it is
+ * kept below `tests/reproductions`, with its seed; `TEROK_FUZZ_RUNS` tries more.
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { EgressPolicy, HostBlock, Route } from '../../../src/core/index.ts';
 import { decide, decideConnection, type EgressRequest } from '../../../src/sidecars/egress/decide.ts';
+import { fuzz } from '../../support/fuzz.ts';
 
 const NOW = 1_000_000;
 const HOSTS = ['a.x.example', 'b.x.example', 'c.a.x.example', 'x.example', 'other.example'];
@@ -124,11 +125,11 @@ function modelAllows(policy: EgressPolicy, asked: typeof request extends fc.Arbi
   );
 }
 
-test('the gateway decides as the model does', () => {
-  const seed = process.env['TEROK_FUZZ_SEED'];
+test('the gateway decides as the model does', async () => {
   let allowed = 0;
   let refused = 0;
-  fc.assert(
+  await fuzz(
+    'policy-model',
     fc.property(fc.array(route, { maxLength: 5 }), fc.array(block, { maxLength: 2 }), request, (list, blocks, asked) => {
       const routes = list.map((each, index): Route => ({ ...each, name: `r${index}` }));
       const policy: EgressPolicy = { version: 1, routes, blocks };
@@ -143,7 +144,7 @@ test('the gateway decides as the model does', () => {
       if (expected) allowed += 1;
       else refused += 1;
     }),
-    { numRuns: Number(process.env['TEROK_FUZZ_RUNS'] ?? 20_000), ...(seed === undefined ? {} : { seed: Number(seed) }) },
+    { parameters: { numRuns: Number(process.env['TEROK_FUZZ_RUNS'] ?? 20_000) } },
   );
   // Cases of one kind alone would show nothing
   expect(Math.min(allowed, refused)).toBeGreaterThan((allowed + refused) / 50);
