@@ -4,7 +4,7 @@
  * Fail-safe direction: an address that is not plainly a host name with http or https is refused.
  */
 import { type CredentialInjection, type CredentialPlace, parseHostName, type Route, TerokError } from '../core/index.ts';
-import type { AgentCredential } from './roster-schema.ts';
+import type { AgentCredential } from './credential-schema.ts';
 
 /** A user's own model server for one agent. */
 export interface EndpointOverride {
@@ -43,9 +43,9 @@ export function routeFor(name: string, credential: AgentCredential, phantom: str
 }
 
 /** The route to an OAuth token endpoint, which the gateway answers in the place of its server. */
-export function tokenRouteFor(name: string, { secret, tokenEndpoint }: AgentCredential, phantoms: OAuthPhantoms): Route | undefined {
-  if (tokenEndpoint === undefined) return undefined;
-  const url = parseEndpoint(tokenEndpoint);
+export function tokenRouteFor(name: string, { secret, login }: AgentCredential, phantoms: OAuthPhantoms): Route | undefined {
+  if (login === undefined) return undefined;
+  const url = parseEndpoint(login.tokenEndpoint);
   return {
     name,
     hosts: [url.hostname],

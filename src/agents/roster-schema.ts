@@ -1,27 +1,13 @@
 import { z } from 'zod';
-import { credentialPlaceFields, oneCredentialPlace } from '../core/resolve/index.ts';
+import { credentialSchema } from './credential-schema.ts';
+import { environmentName, plannedFile, relativePath, text } from './roster-fields.ts';
 
 /** One agent: how to install, run and authenticate it. Strict, because a typo must not drop a flag that matters. */
 
-const environmentName = z.string().regex(/^[A-Z_][A-Z0-9_]*$/, 'expected the name of an environment variable, such as `API_KEY`');
 const programName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'expected the name of a program, without a path');
 const packageName = z.string().regex(/^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/, 'expected the name of an npm package');
-const text = z
-  .string()
-  .max(65_536)
-  .refine((value) => !value.includes('\0'), 'expected text without a NUL character');
 const argv = z.array(text).max(64);
 const command = z.array(text).min(1, 'expected at least the name of a program').max(64);
-/** Relative, inside a known directory, never upwards */
-const relativePath = z
-  .string()
-  .min(1)
-  .max(512)
-  .refine(
-    (path) => !path.startsWith('/') && !path.split('/').some((part) => part === '..' || part === '.' || part === ''),
-    'expected a relative path without `.` and `..`',
-  );
-
 const npmInstall = z.strictObject({
   package: packageName.describe('Package in the npm registry'),
   version: z
@@ -44,50 +30,6 @@ const install = z.strictObject({
     .default([])
     .describe('Commands that run as root in the image build, without any network, in the directory above `node_modules`'),
 });
-
-const credentialFields = {
-  secret: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
-    .describe('Name of the secret in the vault'),
-  provider: z
-    .string()
-    .regex(/^[a-z0-9-]{1,40}$/)
-    .optional()
-    .describe('Part of the model name before `/` that selects this credential'),
-  env: environmentName.describe('Variable that carries the phantom in the bottle'),
-  phantomPrefix: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{0,40}$/)
-    .default('')
-    .describe('How a real key begins, so that the agent takes the phantom for one'),
-  ...credentialPlaceFields,
-  endpoint: z
-    .url({ protocol: /^https$/, error: 'expected an address such as `https://api.example.com`' })
-    .describe('Where the agent sends its requests, without `/v1`'),
-  tokenEndpoint: z
-    .url({ protocol: /^https$/, error: 'expected an address such as `https://auth.example.com/oauth/token`' })
-    .optional()
-    .describe('OAuth token endpoint of the agent; the gateway answers in its place with worthless tokens'),
-  endpointEnv: environmentName.optional().describe('Variable that tells the agent another endpoint'),
-  paths: z
-    .array(z.string().startsWith('/'))
-    .min(1)
-    .default(['/v1'])
-    .describe('Prefixes of the path below the endpoint that the bottle may use'),
-  defaultModel: z.string().min(1).max(200).optional().describe('Model where none is asked for'),
-  smallModel: z.string().min(1).max(200).optional().describe('Model for titles and summaries'),
-};
-const credential = z.strictObject(credentialFields).superRefine(oneCredentialPlace);
-
-const file = z
-  .strictObject({
-    path: relativePath.describe('Path below the home directory'),
-    text: text.optional().describe('Content'),
-    json: z.unknown().optional().describe('Content, written as JSON'),
-    mode: z.enum(['0600', '0644', '0700', '0755']).default('0600').describe('Permissions'),
-  })
-  .refine((value) => (value.text === undefined) !== (value.json === undefined), 'expected exactly one of `text` and `json`');
 
 const route = z.strictObject({
   name: z
@@ -135,11 +77,11 @@ export const agentSchema = z.strictObject({
     .describe('How a model is chosen'),
   resume: z.strictObject({ flags: argv.optional(), argv: argv.optional() }).optional().describe('How the last conversation is continued'),
   credentialUse: z.enum(['all', 'one']).default('all').describe('Whether every credential is needed or one of them'),
-  credentials: z.array(credential).max(8).default([]).describe('Secrets that the gateway adds outside the bottle'),
+  credentials: z.array(credentialSchema).max(8).default([]).describe('Secrets that the gateway adds outside the bottle'),
   routes: z.array(route).max(32).default([]).describe('Other hosts that the agent needs'),
   env: z.record(environmentName, text).default({}).describe('Environment'),
   dirs: z.array(relativePath).max(32).default([]).describe('Directories below the home directory'),
-  files: z.array(file).max(32).default([]).describe('Files below the home directory'),
+  files: z.array(plannedFile).max(32).default([]).describe('Files below the home directory'),
   instructions: z
     .strictObject({ path: relativePath.describe('File below the home directory that the agent reads as its instructions') })
     .optional()
@@ -150,4 +92,3 @@ export const agentSchema = z.strictObject({
 
 /** A roster entry with all defaults filled in. */
 export type Agent = z.output<typeof agentSchema>;
-export type AgentCredential = Agent['credentials'][number];

@@ -157,6 +157,7 @@ export const COMMANDS = {
     summary: 'Store a secret, read from standard input or asked for',
     details: [
       'The value is never an argument, so that it is in no history and no list of processes. Bottles get a worthless token; the gateway swaps it outside.',
+      'For the login of an agent, such as `claude-login`, give the file in which the agent itself keeps it.',
     ],
     arguments: { name: { kind: 'required', description: 'Name, as `terok agent list` shows it' } },
     options: {
@@ -165,6 +166,7 @@ export const COMMANDS = {
     },
     examples: [
       ['terok secret set anthropic < key.txt', 'store the key in a file'],
+      ['terok secret set claude-login < .credentials.json', 'store the login of a subscription, as Claude Code writes it'],
       ['terok secret set anthropic-oauth --oauth < login.json', 'store a login; terok renews its access token'],
     ],
   },

@@ -5,8 +5,9 @@ import { parseWireHostName, type Route, TerokError } from '../core/index.ts';
 import { blockLabel, type ComposedPolicy, composePolicy, expandSet, hostFiles, listVersions, type StoredRule } from '../policy/index.ts';
 import type { Project } from '../projects/index.ts';
 import { decide, decideConnection, grantCommand } from '../sidecars/egress/index.ts';
+import { storedAccess } from './agent-secrets.ts';
 import type { TaskContext } from './context.ts';
-import { loadSettings } from './effective-settings.ts';
+import { loadSettings, type ProjectSettings } from './effective-settings.ts';
 import type { EgressReport, EgressSet, EgressVerdict, EgressVersion } from './egress-api.ts';
 import { egressBase } from './egress-base.ts';
 import { projectRulesDir, projectSource, taskPolicy } from './egress-policy.ts';
@@ -20,26 +21,18 @@ export async function scopePolicy(context: TaskContext, scope: EgressScope): Pro
 
 async function projectPolicy(context: TaskContext, project: Project): Promise<ComposedPolicy> {
   const config = await loadSettings(context, project);
-  const base = await egressBase(context, { config, agent: await plannedAgent(context, config.settings.agent, config.settings.models) });
+  const base = await egressBase(context, { config, agent: await plannedAgent(context, config.settings) });
   return composePolicy(base, await projectSource(project));
 }
 
-/** The access of the configured agent, as it is once its secrets are stored. */
-async function plannedAgent(
-  context: TaskContext,
-  name: string | undefined,
-  models: Awaited<ReturnType<typeof loadSettings>>['settings']['models'],
-) {
+/** The access of the configured agent, as it is or as it will be once its secrets are stored. */
+async function plannedAgent(context: TaskContext, { agent: name, models }: ProjectSettings['settings']) {
   if (name === undefined) return undefined;
   const agent = findAgent(await loadRoster(context.paths.config), name);
-  const { endpoint, privateNetworks } = models[name] ?? {};
-  return planAgent({
-    agent,
-    mode: 'interactive',
-    workDir: '/work',
-    secrets: agent.credentials.map(({ secret }) => secret),
-    ...(endpoint === undefined ? {} : { endpoint: { endpoint, ...(privateNetworks === undefined ? {} : { privateNetworks }) } }),
-  });
+  const access = await storedAccess(context, agent, models);
+  const names = agent.credentials.map(({ secret }) => secret);
+  const isUsable = names[agent.credentialUse === 'all' ? 'every' : 'some']((secret) => access.secrets.includes(secret));
+  return planAgent({ agent, ...access, ...(isUsable ? {} : { secrets: names }), mode: 'interactive', workDir: '/work' });
 }
 
 export async function describePolicy(context: TaskContext, scope: EgressScope): Promise<EgressReport> {

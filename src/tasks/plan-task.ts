@@ -7,13 +7,12 @@ import { parseEgressPolicy, resolveEnvironment, withTrust } from '../core/resolv
 import { hostOfUrl, remoteHosts } from '../projects/git/index.ts';
 import type { Project } from '../projects/index.ts';
 import { readUpstream } from '../upstream/index.ts';
-import { Vault } from '../vault/index.ts';
+import { storedAccess } from './agent-secrets.ts';
 import type { RunRequest } from './api.ts';
 import { TRUST_PATHS } from './bottle-identity.ts';
 import type { TaskContext } from './context.ts';
 import type { ProjectSettings } from './effective-settings.ts';
 import { type EgressBase, egressBase } from './egress-base.ts';
-import { vaultDir } from './plan-gateway.ts';
 
 /** What runs in the bottle, and what it brings along. */
 export interface Workload {
@@ -41,20 +40,16 @@ export async function planWorkload(
       hint: '`terok run DIR --agent claude -p "…"`, or `terok run DIR -- COMMAND …`.',
     });
   }
-  const [roster, secrets] = await Promise.all([loadRoster(context.paths.config), new Vault(vaultDir(context)).list()]);
-  const own = settings.models[name];
-  const model = request.model ?? own?.model ?? settings.model;
+  const entry = findAgent(await loadRoster(context.paths.config), name);
+  const model = request.model ?? settings.models[name]?.model ?? settings.model;
   const agent = planAgent({
-    agent: findAgent(roster, name),
+    agent: entry,
+    ...(await storedAccess(context, entry, settings.models)),
     mode: request.interactive === true ? 'interactive' : 'headless',
     workDir: workDirOf(project),
-    secrets,
     ...(request.prompt === undefined ? {} : { prompt: request.prompt }),
     ...(model === undefined ? {} : { model }),
     ...(request.agentArgs === undefined ? {} : { extraArgs: request.agentArgs }),
-    ...(own?.endpoint === undefined
-      ? {}
-      : { endpoint: { endpoint: own.endpoint, ...(own.privateNetworks === undefined ? {} : { privateNetworks: own.privateNetworks }) } }),
   });
   return { argv: agent.argv, agent, agents: [name] };
 }

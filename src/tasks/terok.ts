@@ -1,4 +1,4 @@
-import { findAgent, loadRoster } from '../agents/index.ts';
+import { findAgent, loadRoster, loginFromFile } from '../agents/index.ts';
 import type { Bottle, BottleProcess, ExecOptions } from '../core/index.ts';
 import { bottleDirs, isAlive, TerokError } from '../core/index.ts';
 import { resolveSlugPrefix } from '../core/resolve/index.ts';
@@ -160,13 +160,20 @@ class LocalTerok implements Terok {
 
   readonly secrets: Terok['secrets'] = {
     set: async (name, value, options = {}) =>
-      await this.#vault.set(name, new Secret(options.oauth === true ? formatOAuthSecret(parseOAuthInput(value)) : value)),
+      await this.#vault.set(name, new Secret(await this.#stored(name, value, options.oauth === true))),
     list: async () => await this.#vault.describe(),
     remove: async (name) => {
       if (await this.#vault.remove(name)) return;
       throw new TerokError('NOT_FOUND', `There is no secret \`${name}\`.`, { hint: 'List the secrets with `terok secret list`.' });
     },
   };
+
+  /** What the vault keeps: the value itself, or a login that is written as terok says or as its agent keeps it. */
+  async #stored(name: string, text: string, isLogin: boolean): Promise<string> {
+    const login = loginFromFile(await loadRoster(this.#context.paths.config), name, text);
+    if (login === undefined) return isLogin ? formatOAuthSecret(parseOAuthInput(text)) : text;
+    return formatOAuthSecret(parseOAuthInput(JSON.stringify(login)));
+  }
 
   get egress(): Terok['egress'] {
     return lazyEgress(this.#context, (text) => this.#slug(text));

@@ -45,6 +45,7 @@ export class Credentials {
   readonly #running = new Map<string, Promise<void>>();
   readonly #failures = new Map<string, Failure>();
   readonly #early = new Map<string, number>();
+  readonly #renewals = new Map<string, Promise<void>>();
 
   constructor(options: CredentialsOptions) {
     this.#options = options;
@@ -53,6 +54,8 @@ export class Credentials {
 
   /** The value to send. Throws SECRET_MISSING, REFUSED, GATEWAY_FAILED. */
   async value(name: string): Promise<string> {
+    // Its failure is told to who began it; the token that was refused is all there is then
+    await this.#renewals.get(name)?.catch(() => undefined);
     const text = (await this.#vault.get(name)).reveal();
     const login = readOAuthSecret(name, text);
     if (login === undefined) return text;
@@ -68,8 +71,14 @@ export class Credentials {
     return accessTokenOf(name, readOAuthSecret(name, (await this.#vault.get(name)).reveal()));
   }
 
-  /** The server did not take this value: an access token that was revoked early is renewed, for the next request. */
-  async refused(name: string, value: string): Promise<void> {
+  /** The server did not take this value: an access token that was revoked early is renewed. Who asks meanwhile gets the new one. */
+  refused(name: string, value: string): Promise<void> {
+    const renewal = this.#renewals.get(name) ?? this.#renewRefused(name, value).finally(() => this.#renewals.delete(name));
+    this.#renewals.set(name, renewal);
+    return renewal;
+  }
+
+  async #renewRefused(name: string, value: string): Promise<void> {
     const login = readOAuthSecret(name, (await this.#vault.get(name)).reveal());
     if (login?.accessToken !== value || (this.#early.get(name) ?? 0) > performance.now()) return;
     this.#early.set(name, performance.now() + EARLY_AGAIN_MS);

@@ -25,6 +25,11 @@ const oauthSecretSchema = z.strictObject({
   /** ISO 8601 */
   expiresAt: z.iso.datetime().optional(),
   scope: z.string().max(2_048).optional(),
+  /** Identifier that clients send beside the token; no secret, and told to the bottle */
+  account: z
+    .string()
+    .regex(/^[\w.:-]{1,200}$/, 'is an identifier of at most 200 letters, digits, `.`, `:`, `_` and `-`')
+    .optional(),
   /** How the token endpoint wants its request */
   format: z.enum(['form', 'json']).default('form'),
 });

@@ -54,6 +54,20 @@ test('a secret comes from standard input, is kept in a private file and never pr
   expect((await home.run(['secret', 'set', 'empty'], { input: '' })).status).toBe(120);
 });
 
+test('the file in which an agent keeps its login is stored as a login that terok renews, and other text as it is', async () => {
+  const file = JSON.stringify({ claudeAiOauth: { accessToken: 'real-access-0123456789', refreshToken: 'real-refresh-0123456789' } });
+  expect(await home.run(['secret', 'set', 'claude-login'], { input: file })).toMatchObject({ status: 0 });
+  const stored = readFileSync(findFile(home.root, 'claude-login'), 'utf8');
+  expect(stored).toMatch(/^terok-oauth-1\n/);
+  expect(JSON.parse(stored.slice(stored.indexOf('\n')))).toMatchObject({
+    tokenEndpoint: 'https://platform.claude.com/v1/oauth/token',
+    refreshToken: 'real-refresh-0123456789',
+  });
+  expect(await home.run(['secret', 'set', 'claude-login'], { input: 'long-lived-token-0123456789' })).toMatchObject({ status: 0 });
+  expect(readFileSync(findFile(home.root, 'claude-login'), 'utf8')).toBe('long-lived-token-0123456789');
+  expect(await home.run(['secret', 'rm', 'claude-login'])).toMatchObject({ status: 0 });
+});
+
 test('the agents of the roster and those of the user are listed with their secrets', async () => {
   const { stdout } = await home.run(['agent', 'list', '--json']);
   const agents = JSON.parse(stdout) as { name: string }[];

@@ -54,6 +54,13 @@ describe('the token endpoint of a login', () => {
     expect(await readFile(rig.auditFile, 'utf8')).not.toMatch(/phantom-(?:refresh|access)-/);
   });
 
+  test('says the scope that was asked for, without which some clients think they were granted nothing', async () => {
+    rig.secrets.set('login', 'real-access-0123456789');
+    await rig.start((r) => [api(r), tokens(r)]);
+    const fields = { grant_type: 'refresh_token', refresh_token: REFRESH_PHANTOM, scope: 'user:inference' };
+    expect(await ask(fields)).toMatchObject({ status: 200, answer: { scope: 'user:inference' } });
+  });
+
   test('gives nothing for another refresh token, another kind of grant, or none', async () => {
     rig.secrets.set('login', 'real-access-0123456789');
     await rig.start((r) => [api(r), tokens(r)]);
@@ -104,21 +111,49 @@ test('requests carry the real access token, renewed on the host; the bottle sees
   expect(server.requests).toHaveLength(1);
 });
 
-test('a token that its server no longer takes is renewed for the next request', async () => {
-  const vault = new Vault(path.join(rig.dir, 'secrets'));
-  const login = { tokenEndpoint: server.url, clientId: 'cli', refreshToken: server.refreshToken, accessToken: 'real-access-0-0123456789' };
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-  await vault.set('login', new Secret(formatOAuthSecret(parseOAuthInput(JSON.stringify({ ...login, expiresAt })))));
-  const credentials = new Credentials({ dir: path.join(rig.dir, 'secrets') });
-  rig.readSecret = (name) => credentials.value(name);
-  await rig.start((r) => [api(r)], { onRefusedSecret: (name, value) => credentials.refused(name, value) });
-  rig.handler = (request, response) => {
-    response.statusCode = request.headers.authorization === 'Bearer real-access-1-0123456789' ? 200 : 401;
-    response.end();
-  };
+describe('a token that its server no longer takes', () => {
+  beforeEach(async () => {
+    const vault = new Vault(path.join(rig.dir, 'secrets'));
+    const login = {
+      tokenEndpoint: server.url,
+      clientId: 'cli',
+      refreshToken: server.refreshToken,
+      accessToken: 'real-access-0-0123456789',
+    };
+    const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+    await vault.set('login', new Secret(formatOAuthSecret(parseOAuthInput(JSON.stringify({ ...login, expiresAt })))));
+    const credentials = new Credentials({ dir: path.join(rig.dir, 'secrets') });
+    rig.readSecret = (name) => credentials.value(name);
+    await rig.start((r) => [api(r), tokens(r)], { onRefusedSecret: (name, value) => credentials.refused(name, value) });
+    rig.handler = (request, response) => {
+      response.statusCode = request.headers.authorization === 'Bearer real-access-1-0123456789' ? 200 : 401;
+      response.end();
+    };
+  });
+
   const call = async (): Promise<number> =>
     (await rig.curl(`https://${NAME}:${rig.httpsPort}/`, '-H', `authorization: Bearer ${ACCESS_PHANTOM}`)).status;
-  expect(await call()).toBe(401);
-  await expect.poll(call, { timeout: 10_000 }).toBe(200);
-  expect(server.requests).toHaveLength(1);
+
+  test('is renewed for the next request: the one that met the 401 is sent once, and gets it', async () => {
+    expect(await call()).toBe(401);
+    expect(rig.seen).toHaveLength(1);
+    expect(await call()).toBe(200);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('is renewed before the bottle’s own renewal is answered, so that its next try succeeds', async () => {
+    server.delayMs = 500;
+    expect(await call()).toBe(401);
+    expect(await ask({ grant_type: 'refresh_token', refresh_token: REFRESH_PHANTOM })).toMatchObject({ status: 200 });
+    expect(server.requests).toHaveLength(1);
+    server.answer = () => expect.unreachable('the login is fresh');
+    expect(await call()).toBe(200);
+  });
+
+  test('goes on being sent where it cannot be renewed, and its server is asked once', async () => {
+    server.answer = (response) => response.writeHead(500).end();
+    expect(await call()).toBe(401);
+    expect(await call()).toBe(401);
+    expect(server.requests).toHaveLength(1);
+  });
 });

@@ -32,7 +32,7 @@ export interface ModelEndpoint extends AsyncDisposable {
 export interface ModelEndpointOptions {
   readonly script: ModelScript;
   /** The only key that is accepted, in `x-api-key` or as `Bearer`; anything else is answered with 401, as the real servers do */
-  readonly apiKey: string;
+  readonly apiKey: string | (() => string);
   /** Address to listen on, 127.0.0.1 by default */
   readonly address?: string;
   readonly tls?: { readonly key: string; readonly cert: string };
@@ -78,7 +78,7 @@ async function handle(
   response.once('finish', () => {
     requests.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers, body, status: response.statusCode });
   });
-  if (!hasKey(request, options.apiKey))
+  if (!hasKey(request, typeof options.apiKey === 'string' ? options.apiKey : options.apiKey()))
     return sendJson(response, 401, { type: 'error', error: { type: 'authentication_error', message: 'invalid x-api-key' } });
   const path = new URL(request.url ?? '/', 'http://model').pathname;
   const answer = ANSWERS.find(([ending]) => path.endsWith(ending))?.[1];

@@ -60,6 +60,11 @@ const modelSchema = z.strictObject({
     .describe('Model server that this agent talks to in place of its own'),
   privateNetworks: z.array(cidr).optional().describe('Private networks that the name of the endpoint may resolve into'),
   model: z.string().min(1).max(200).optional().describe('Model of this agent'),
+  secret: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
+    .optional()
+    .describe('Which of its secrets the agent uses, where more than one is stored'),
 });
 
 const ruleAction = z.enum(['refuse', 'hold', 'allow']);

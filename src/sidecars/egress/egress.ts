@@ -111,9 +111,11 @@ class BottleEgress implements Egress {
     return this.#questions;
   }
 
-  /** The next request reads it anew; one that cannot be renewed is told of when it has ended. */
+  /** Requests read it anew from now on; one that cannot be renewed is told of when it has ended. */
   async #refuseSecret({ onRefusedSecret }: EgressOptions, name: string, value: string): Promise<void> {
-    await onRefusedSecret?.(name, value).catch(() => undefined);
+    const renewed = onRefusedSecret?.(name, value).catch(() => undefined);
+    this.#secrets.clear();
+    await renewed;
     this.#secrets.clear();
   }
 

@@ -56,6 +56,8 @@ async function replyTo(body: Readable | null, oauth: OAuthAnswer, check: (secret
       refresh_token: oauth.refreshPhantom,
       token_type: 'Bearer',
       expires_in: LIFETIME_SECONDS,
+      // Some clients take an answer without it for one that grants nothing
+      ...(fields.scope === undefined ? {} : { scope: fields.scope }),
     },
   };
 }

@@ -85,8 +85,8 @@ describe('planAgent', () => {
     expect(() => plan('codex', { secrets: ['anthropic'] })).toThrow(
       expect.objectContaining({
         code: 'SECRET_MISSING',
-        message: '`codex` needs the secret `openai`, which is not stored.',
-        hint: 'Store it with `terok secret set openai`.',
+        message: '`codex` needs the secret `codex-login` or `openai`, which is not stored.',
+        hint: 'Store it with `terok secret set codex-login` or `terok secret set openai`.',
       }),
     );
     expect(() => plan('opencode', { secrets: [] })).toThrow('`anthropic` or `openai`');
