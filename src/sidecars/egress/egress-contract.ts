@@ -39,6 +39,8 @@ export interface Egress {
   handleTransparent(socket: Socket, target: EgressTarget): void;
   /** Takes over a connection to the explicit proxy (CONNECT, absolute-form) */
   handleProxy(socket: Socket): void;
+  /** The audit log, with the values that must not leave the bottle masked */
+  readonly audit: AuditLog;
   /** Replaces the policy; connections and requests that it does not allow are cut at once */
   setPolicy(policy: EgressPolicy): void;
   /** Every port that a route names, ascending */

@@ -4,6 +4,7 @@
  * with a reason, at once; an error ends the connection.
  */
 import type { Socket } from 'node:net';
+import type { AuditLog } from '../../core/audit-log.ts';
 import type { EgressPolicy } from '../../core/egress-policy.ts';
 import { Budgets } from './budgets.ts';
 import { ConnectionRouter } from './connection-router.ts';
@@ -13,6 +14,7 @@ import { type Denied, decideConnection, deny, type EgressTarget, isNameAllowed }
 import { type Dial, directDial, resolveOnHost } from './dial.ts';
 import type { Egress, EgressOptions } from './egress-contract.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
+import { maskedAudit } from './masked-audit.ts';
 import { nestedTunnel } from './message.ts';
 import { ExplicitProxy } from './proxy.ts';
 import { proxyDial } from './proxy-dial.ts';
@@ -33,7 +35,9 @@ const CUT_AFTER_MS = 200;
  * server.on('connection', (socket) => egress.handleTransparent(socket, { name: 'api.example.com', port: 443 }));
  */
 export async function createEgress(options: EgressOptions): Promise<Egress> {
-  return new BottleEgress(options);
+  const egress = new BottleEgress(options);
+  await egress.open();
+  return egress;
 }
 
 function dialOf({ upstreamProxy, resolveName = resolveOnHost, readSecret }: EgressOptions): Dial {
@@ -41,6 +45,7 @@ function dialOf({ upstreamProxy, resolveName = resolveOnHost, readSecret }: Egre
 }
 
 class BottleEgress implements Egress {
+  readonly audit: AuditLog;
   readonly #refusals: Refusals;
   readonly #upstreams: Upstreams;
   readonly #router: ConnectionRouter;
@@ -57,7 +62,8 @@ class BottleEgress implements Egress {
   constructor(options: EgressOptions) {
     this.#policy = options.policy;
     this.#budgets = new Budgets(options.budgetFile);
-    this.#refusals = new Refusals(options.audit);
+    this.audit = maskedAudit(options.audit, (text) => this.#dataLoss.masked(text));
+    this.#refusals = new Refusals(this.audit);
     this.#questions = new Questions(options.answersFile);
     this.#secrets = new SecretCache(options.readSecret);
     this.#upstreams = new Upstreams({ ...options, dial: dialOf(options) });
@@ -72,7 +78,7 @@ class BottleEgress implements Egress {
     });
     const context = {
       policy: () => this.#policy,
-      audit: options.audit,
+      audit: this.audit,
       readSecret: (name: string) => this.#secrets.read(name),
       refuseSecret: (name: string, value: string) => this.#refuseSecret(options, name, value),
       matchers: this.#matchers,
@@ -91,7 +97,7 @@ class BottleEgress implements Egress {
     });
     this.#router = new ConnectionRouter({
       policy: () => this.#policy,
-      audit: options.audit,
+      audit: this.audit,
       refusals: this.#refusals,
       budgets: this.#budgets,
       connections: this.#connections,
@@ -103,8 +109,15 @@ class BottleEgress implements Egress {
       ...shared,
       judgeTunnel: (target) => this.#judgeTunnel(target),
       onTunnel: (socket, target) => this.#tunnel(socket, target),
-      onRefusal: (target, refusal) => this.#refusals.record(target, refusal),
+      onRefusal: (target, refusal, request) => {
+        this.#dataLoss.seeRefused(target?.name ?? '', request);
+        this.#refusals.record(target, refusal);
+      },
     });
+  }
+
+  async open(): Promise<void> {
+    await this.#dataLoss.open();
   }
 
   get questions(): Egress['questions'] {

@@ -18,7 +18,7 @@ export interface ProxyHandlers {
   /** Undefined where a tunnel to the target may be made */
   judgeTunnel(target: EgressTarget): Denied | undefined;
   onTunnel(socket: Socket, target: EgressTarget): void;
-  onRefusal(target: EgressTarget | undefined, refusal: Denied): void;
+  onRefusal(target: EgressTarget | undefined, refusal: Denied, request: IncomingMessage): void;
   onClientError(error: Error, socket: Duplex): void;
 }
 
@@ -59,34 +59,27 @@ export class ExplicitProxy {
   #request(request: IncomingMessage, response: FrontResponse): void {
     const read = readAbsoluteForm(request.url ?? '');
     if ('reason' in read) {
-      this.#handlers.onRefusal(undefined, read);
+      this.#handlers.onRefusal(undefined, read, request);
       answerRefusal(request, response, read);
     } else this.#handlers.onRequest(request, response, { ...read, secure: false });
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const read = readAbsoluteForm(request.url ?? '');
-    if ('reason' in read) this.#refuse(socket, undefined, read);
+    if ('reason' in read) this.#refuse(request, socket, { refusal: read });
     else this.#handlers.onUpgrade(request, socket, head, { ...read, secure: false });
   }
 
   #connect(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const target = readAuthority(request.url ?? '', undefined);
     if (target === undefined) {
-      this.#refuse(
-        socket,
-        undefined,
-        deny(
-          'host-invalid',
-          `\`${(request.url ?? '').slice(0, 100)}\` is not a host name with a port`,
-          'Write `name:port`; an IP address is never reached.',
-        ),
-      );
+      const message = `\`${(request.url ?? '').slice(0, 100)}\` is not a host name with a port`;
+      this.#refuse(request, socket, { refusal: deny('host-invalid', message, 'Write `name:port`; an IP address is never reached.') });
       return;
     }
     const refusal = this.#handlers.judgeTunnel(target);
     if (refusal !== undefined) {
-      this.#refuse(socket, target, refusal);
+      this.#refuse(request, socket, { target, refusal });
       return;
     }
     socket.write(ESTABLISHED);
@@ -94,8 +87,12 @@ export class ExplicitProxy {
     this.#handlers.onTunnel(socket as Socket, target);
   }
 
-  #refuse(socket: Duplex, target: EgressTarget | undefined, refusal: Denied): void {
-    this.#handlers.onRefusal(target, refusal);
+  #refuse(
+    request: IncomingMessage,
+    socket: Duplex,
+    { target, refusal }: { readonly target?: EgressTarget; readonly refusal: Denied },
+  ): void {
+    this.#handlers.onRefusal(target, refusal, request);
     socket.end(rawRefusal(refusal), () => socket.destroy());
   }
 }

@@ -75,14 +75,17 @@ export class Requests {
   async #request(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): Promise<void> {
     const head = readRequestHead(request, origin);
     if ('reason' in head) {
+      this.#parts.context.dataLoss.seeRefused(origin.target.name, request);
       this.#parts.refusals.record(origin.target, head);
       answerRefusal(request, response, head);
       return;
     }
     const body = head.hasBody ? new RequestBody(request, continuing(request, response)) : undefined;
     const prepared = await this.#prepare(head, origin, body);
-    if ('reason' in prepared) answerRefusal(request, response, prepared);
-    else if (!response.destroyed) this.#send(request, response, { ...prepared, head, body });
+    if ('reason' in prepared) {
+      this.#parts.context.dataLoss.seeRefused(origin.target.name, request);
+      answerRefusal(request, response, prepared);
+    } else if (!response.destroyed) this.#send(request, response, { ...prepared, head, body });
   }
 
   #send(request: FrontRequest, response: FrontResponse, { plan, transport, head, body }: Sendable): void {
@@ -114,15 +117,19 @@ export class Requests {
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, rest: Buffer, origin: RequestOrigin): Promise<void> {
-    const { refusals } = this.#parts;
+    const { refusals, context } = this.#parts;
     const head = readRequestHead(request, origin);
-    if ('reason' in head) return refusals.answerRaw(socket, origin.target, head);
+    if ('reason' in head) {
+      context.dataLoss.seeRefused(origin.target.name, request);
+      return refusals.answerRaw(socket, origin.target, head);
+    }
     if (request.headers.upgrade?.toLowerCase() !== 'websocket' || head.method !== 'GET' || head.hasBody) {
       const hint = 'Use HTTP/1.1 without an upgrade, or HTTP/2 over TLS.';
       return refusals.answerRaw(socket, origin.target, deny('upgrade-not-allowed', 'only an upgrade to WebSocket is forwarded', hint));
     }
     const prepared = await this.#prepare(head, origin);
     if ('reason' in prepared) {
+      context.dataLoss.seeRefused(origin.target.name, request);
       socket.end(rawRefusal(prepared), () => socket.destroy());
       return;
     }

@@ -47,7 +47,7 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });
-  return { egress, audit, gate: createGate(plan, audit), assertSecrets: assertUsable };
+  return { egress, audit: egress.audit, gate: createGate(plan, audit), assertSecrets: assertUsable };
 }
 
 /** Throws GATEWAY_FAILED for the first secret that a route uses and the vault does not give. */

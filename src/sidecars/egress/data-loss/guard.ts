@@ -8,12 +8,14 @@
 import type { AuditEvent } from '../../../core/audit-log.ts';
 import type { DataLossAction, Route } from '../../../core/index.ts';
 import { type Denied, deny, type EgressTarget } from '../decide.ts';
+import { Scrubber } from '../scrub.ts';
 import { StageRefusal } from '../stages.ts';
 import { type Detect, loadDetectors } from './detectors.ts';
 import { describeFinding, type Finding } from './finding.ts';
+import { percentDecoded } from './percent-decoded.ts';
 import type { Questions } from './questions.ts';
 import type { Tripwire, TripwireMark } from './tripwire.ts';
-import { percentDecoded, Watch } from './watch.ts';
+import { Watch } from './watch.ts';
 import type { WatchedValues } from './watched-values.ts';
 
 export interface DataLossParts {
@@ -50,16 +52,40 @@ export class DataLossGuard {
 
   /** A name that the bottle asks for or connects to is sent out as well. */
   seeName(name: string): void {
+    this.#see(name, { host: name, as: 'as a name' });
+  }
+
+  /** What was refused did not leave, but who sends the canary has read what nothing in the bottle has a use for. */
+  seeRefused(host: string, { url = '', rawHeaders }: { readonly url?: string | undefined; readonly rawHeaders: readonly string[] }): void {
+    if (this.#parts.tripwire !== undefined) this.#see([url, ...rawHeaders].join('\n'), { host, as: 'in a request that was refused' });
+  }
+
+  #see(text: string, { host, as }: { readonly host: string; readonly as: string }): void {
     const { tripwire } = this.#parts;
-    if (tripwire === undefined || !name.includes(tripwire.canary)) return;
+    if (tripwire === undefined || tripwire.isTripped || !tripwire.isIn(text)) return;
     this.#parts.note({
       kind: 'data-loss',
       decision: 'deny',
-      host: name,
+      host,
       reason: 'canary-seen',
-      detail: 'block: the canary of this bottle, as a name',
+      detail: `block: the canary of this bottle, ${as}`,
     });
-    this.#trip({ host: name });
+    this.#trip({ host });
+  }
+
+  /** Reads the values, so that nothing is written down before they are known. */
+  async open(): Promise<void> {
+    // Where that fails now, it fails for each request, which is refused
+    await this.#parts.values.current().catch(() => undefined);
+  }
+
+  /** A text that the bottle chose, as it may be written down on the host. */
+  masked(text: string): string {
+    const matcher = this.#parts.values.known?.matcher;
+    if (matcher === undefined) return text;
+    const exact = new Scrubber(matcher).text(text);
+    const [lower, folded] = [exact.toLowerCase(), matcher.names.masked(exact.toLowerCase())];
+    return folded === lower ? exact : folded;
   }
 
   /** Does a text hold a stored secret or the canary, as it is or percent-encoded? For what is written down on the host. */

@@ -3,6 +3,9 @@
  * Out of scope: finding it. Fail-safe direction: once tripped, it stays so until a person resets it; a file that cannot be read is tripped.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { PatternMatcher } from '../pattern-matcher.ts';
+import { matcherOf } from '../scrub.ts';
+import { percentDecoded } from './percent-decoded.ts';
 
 export interface TripwireOptions {
   /** The token, lower-case letters and digits, so that it survives in a host name */
@@ -24,12 +27,14 @@ export interface TripwireMark {
 
 export class Tripwire {
   readonly canary: string;
+  readonly #matcher: PatternMatcher;
   readonly #file: string;
   readonly #onTrip: (() => void) | undefined;
   #isTripped: boolean;
 
   constructor({ canary, file, onTrip }: TripwireOptions) {
     this.canary = canary;
+    this.#matcher = matcherOf([canary]);
     this.#onTrip = onTrip;
     this.#file = file;
     this.#isTripped = existsSync(file);
@@ -37,6 +42,11 @@ export class Tripwire {
 
   get isTripped(): boolean {
     return this.#isTripped;
+  }
+
+  /** Does a text hold the canary, as it is, encoded, or cut into the labels of a name? */
+  isIn(text: string): boolean {
+    return this.#matcher.firstIn(Buffer.from(`${text}\n${percentDecoded(text)}\n${text.replaceAll('.', '')}`)) !== -1;
   }
 
   trip(where: Pick<TripwireMark, 'host' | 'rule'>): void {

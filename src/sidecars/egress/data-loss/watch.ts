@@ -12,6 +12,7 @@ import { WebSocketFrames } from '../websocket-frames.ts';
 import { type BodyEncoding, decodeBody } from './body-decoding.ts';
 import { ByteSearch, type SearchOptions } from './byte-search.ts';
 import type { Finding } from './finding.ts';
+import { percentDecoded } from './percent-decoded.ts';
 
 export interface WatchOptions extends Pick<SearchOptions, 'set' | 'detect'> {
   readonly masksSecrets: boolean;
@@ -126,10 +127,6 @@ function asyncTransform(push: (chunk: Buffer) => Promise<Buffer>, end: () => Pro
     transform: (chunk: Buffer, _encoding, done) => callbackify(push)(chunk, done),
     flush: (done) => callbackify(end)(done),
   });
-}
-
-export function percentDecoded(target: string): string {
-  return target.replace(/(?:%[0-9a-f]{2})+/gi, (codes) => Buffer.from(codes.replaceAll('%', ''), 'hex').toString('utf8'));
 }
 
 function extended() {

@@ -50,6 +50,11 @@ export class WatchedValues {
     this.#source = source;
   }
 
+  /** As they were when somebody last asked for them. */
+  get known(): NeedleSet | undefined {
+    return this.#set;
+  }
+
   /** Undefined where there is nothing to look for. */
   async current(): Promise<NeedleSet | undefined> {
     if (performance.now() - this.#checkedAt > RECHECK_MS) {

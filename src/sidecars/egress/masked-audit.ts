@@ -1,0 +1,21 @@
+import type { AuditEvent, AuditLog } from '../../core/audit-log.ts';
+
+/** Fields whose text a bottle chose. */
+const CHOSEN = ['host', 'target', 'detail'] as const;
+
+/** An audit log in which the values that `mask` knows stand as `*`. */
+export function maskedAudit(log: AuditLog, mask: (text: string) => string): AuditLog {
+  const masked = (event: AuditEvent): AuditEvent => {
+    const changed = CHOSEN.map((field) => [field, event[field]] as const).flatMap(([field, text]) =>
+      typeof text === 'string' && mask(text) !== text ? [[field, mask(text)] as const] : [],
+    );
+    return changed.length === 0 ? event : { ...event, ...Object.fromEntries(changed) };
+  };
+  return {
+    record: (event) => log.record(masked(event)),
+    commit: async (event) => await log.commit(masked(event)),
+    recordLater: (event) => log.recordLater(masked(event)),
+    flush: () => log.flush(),
+    close: () => log.close(),
+  };
+}
