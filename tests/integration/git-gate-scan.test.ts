@@ -19,7 +19,11 @@ interface Bench extends AsyncDisposable {
 }
 
 /** A clone that pushes to a gate with one value in its vault, and beside it a bare repository without any check. */
-async function openBench(rules: Partial<GateRules> = {}, files: Readonly<Record<string, string | Buffer>> = {}): Promise<Bench> {
+async function openBench(
+  rules: Partial<GateRules> = {},
+  files: Readonly<Record<string, string | Buffer>> = {},
+  trap?: { readonly canary: string; readonly onCanary: () => void },
+): Promise<Bench> {
   const lab = await GitLab.create();
   const source = await lab.userRepository();
   if (Object.keys(files).length > 0) await lab.commit(source, files, 'Before');
@@ -27,7 +31,10 @@ async function openBench(rules: Partial<GateRules> = {}, files: Readonly<Record<
   const vaultDir = path.join(lab.root, 'vault');
   await new Vault(vaultDir).set('model', new Secret(VALUE));
   const events: GateEvent[] = [];
-  const url = await lab.serve(imported, 'shop', events, { vaultDir, rules: { ...DEFAULT_GATE_RULES, ...rules } });
+  const canaryFile = path.join(lab.root, 'canary');
+  if (trap !== undefined) await writeFile(canaryFile, trap.canary);
+  const trapped = trap === undefined ? {} : { canaryFile, onCanary: trap.onCanary };
+  const url = await lab.serve(imported, 'shop', events, { ...trapped, vaultDir, rules: { ...DEFAULT_GATE_RULES, ...rules } });
   const clone = await lab.clone(url, 'shop');
   await mustGit(lab.root, ['init', '--quiet', '--bare', 'control.git']);
   return {
@@ -55,6 +62,19 @@ async function expectRefused(bench: Bench, words: string | RegExp, ...args: read
   expect(await mustGit(bench.repository, ['for-each-ref'])).toBe(before);
   return result.stderr;
 }
+
+test('the canary of the bottle is refused, told once for each push, and never shown; other pushes tell nothing', async () => {
+  const canary = 'bkp0123456789abcdef0123456789abcdef';
+  let told = 0;
+  await using bench = await openBench({}, {}, { canary, onCanary: () => (told += 1) });
+  await bench.lab.commit(bench.clone, { 'a.txt': 'clean\n' }, 'Clean');
+  expect((await bench.push()).code).toBe(0);
+  expect(told).toBe(0);
+  await bench.lab.commit(bench.clone, { 'a.txt': Buffer.from(`x${canary}`).toString('base64'), 'b.txt': canary }, 'Add');
+  const stderr = await expectRefused(bench, /a\.txt holds a token that nothing in this bottle has a use for/);
+  await expect.poll(() => told).toBe(1);
+  expect(stderr + JSON.stringify(bench.events)).not.toContain(canary);
+});
 
 describe('a value of the vault', () => {
   const encodings: readonly (readonly [string, (value: string) => Buffer | string])[] = [

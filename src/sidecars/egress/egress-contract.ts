@@ -53,6 +53,8 @@ export interface Egress {
     /** Takes back every yes that still holds */
     forgetAnswers(): void;
   };
+  /** The bottle sent its canary by another way, to this host */
+  sentCanary(host: string): void;
   /** Lets a bottle that sent its canary go on */
   resume(): void;
   close(): Promise<void>;

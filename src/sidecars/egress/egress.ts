@@ -132,6 +132,10 @@ class BottleEgress implements Egress {
     this.#secrets.clear();
   }
 
+  sentCanary(host: string): void {
+    this.#dataLoss.seeSent(host);
+  }
+
   resume(): void {
     this.#tripwire?.reset();
   }

@@ -8,7 +8,7 @@ import { type AuditLog, createEgress, type EgressOptions, openAuditLog, resolveO
 import { canaryMarkFile } from './canary-file.ts';
 import { pauseBottle } from './canary-pause.ts';
 import type { GatewayParts } from './gateway.ts';
-import type { GatewayPlan } from './gateway-plan.ts';
+import { type GatewayPlan, SEALED } from './gateway-plan.ts';
 import type { NetworkFiles } from './network-files.ts';
 import { ProvenInjections } from './proven-injections.ts';
 import { watchVault } from './watched-vault.ts';
@@ -47,7 +47,12 @@ export async function createParts(plan: GatewayPlan, files: NetworkFiles): Promi
     ...(upstreamCas.length === 0 ? {} : { upstreamCaPem: upstreamCas.join('\n') }),
     ...(plan.targets === undefined ? {} : { resolveName: targetResolver(plan.targets.nameServer, resolveOnHost) }),
   });
-  return { egress, audit: egress.audit, gate: createGate(plan, audit), assertSecrets: assertUsable };
+  return {
+    egress,
+    audit: egress.audit,
+    gate: createGate(plan, audit, () => egress.sentCanary(SEALED.gateName)),
+    assertSecrets: assertUsable,
+  };
 }
 
 /** Throws GATEWAY_FAILED for the first secret that a route uses and the vault does not give. */
@@ -93,12 +98,21 @@ async function openVault({ vaultDir: dir, upstreamProxy }: GatewayPlan, caFiles:
 }
 
 /** The HTTP server of the git gate, loaded when the bottle first asks for it. */
-function createGate({ gate, slug, vaultDir }: GatewayPlan, audit: AuditLog): ((socket: Socket) => void) | undefined {
+function createGate(
+  { gate, slug, vaultDir, canaryFile }: GatewayPlan,
+  audit: AuditLog,
+  onCanary: () => void,
+): ((socket: Socket) => void) | undefined {
   if (gate === undefined) return undefined;
   const load = async (): Promise<(socket: Socket) => void> => {
     const { handleGateRequest } = await import('../git-gate/index.ts');
     const server = http.createServer({ headersTimeout: 30_000, requestTimeout: PUSH_MS }, (request, response) => {
-      handleGateRequest(request, response, { ...gate, slug, vaultDir }, audit).catch((error: unknown) => {
+      handleGateRequest(
+        request,
+        response,
+        { ...gate, slug, vaultDir, ...(canaryFile === undefined ? {} : { canaryFile }), onCanary },
+        audit,
+      ).catch((error: unknown) => {
         response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
       });
     });

@@ -74,6 +74,7 @@ async function serve({ request, response, wanted, gate, audit }: Served): Promis
     if (wanted.phase === 'exchange') audit?.record(doneEvent(gate.slug, wanted, outcome));
     const seen = wanted.phase === 'exchange' ? await scan.event() : undefined;
     if (seen !== undefined) audit?.record(seen);
+    if (seen?.['canary'] === true) gate.onCanary?.();
   } catch (error) {
     fail(response, error, gate, audit);
   }

@@ -17,13 +17,21 @@ export interface OpenScan extends AsyncDisposable {
   event(): Promise<GateEvent | undefined>;
 }
 
-export async function openScan({ repository, slug, rules = DEFAULT_GATE_RULES, vaultDir, lfs }: ServedGate): Promise<OpenScan> {
+export async function openScan({ repository, slug, rules = DEFAULT_GATE_RULES, vaultDir, canaryFile, lfs }: ServedGate): Promise<OpenScan> {
   const dir = path.join(repository, 'terok');
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const summaryFile = path.join(dir, `summary-${randomBytes(6).toString('hex')}`);
   const failureFile = `${summaryFile}.failed`;
   return {
-    job: { repository, slug, rules, summaryFile, ...(vaultDir === undefined ? {} : { vaultDir }), ...(lfs === undefined ? {} : { lfs }) },
+    job: {
+      repository,
+      slug,
+      rules,
+      summaryFile,
+      ...(vaultDir === undefined ? {} : { vaultDir }),
+      ...(canaryFile === undefined ? {} : { canaryFile }),
+      ...(lfs === undefined ? {} : { lfs }),
+    },
     failureFile,
     async event() {
       const [answer, failure] = await Promise.all([readIfThere(summaryFile), readIfThere(failureFile)]);

@@ -5,6 +5,10 @@ export interface ServedGate extends GatePlan {
   readonly slug: string;
   /** Vault whose values no push may hold */
   readonly vaultDir?: string;
+  /** File with the canary of the bottle */
+  readonly canaryFile?: string;
+  /** Called where a push holds the canary */
+  readonly onCanary?: () => void;
 }
 
 /** One request to the gate, for the record of the bottle */

@@ -61,8 +61,13 @@ export class DataLossGuard {
   }
 
   #see(text: string, { host, as }: { readonly host: string; readonly as: string }): void {
+    if (this.#parts.tripwire?.isIn(text) === true) this.seeSent(host, as);
+  }
+
+  /** The canary was in what the bottle sent there. */
+  seeSent(host: string, as = 'in a push'): void {
     const { tripwire } = this.#parts;
-    if (tripwire === undefined || tripwire.isTripped || !tripwire.isIn(text)) return;
+    if (tripwire === undefined || tripwire.isTripped) return;
     this.#parts.note({
       kind: 'data-loss',
       decision: 'deny',

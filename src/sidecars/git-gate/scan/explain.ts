@@ -10,6 +10,7 @@ const SHOWN = 15;
 const ADVICE: Readonly<Record<Finding['rule'], string>> = {
   vaultValue:
     'Take the value out of every commit that has it (`git rebase -i`, or `git reset --soft` and commit again); a commit on top is not enough. Read it from the environment in its place.',
+  canary: 'Take it out of every commit that has it; the person who runs this task is told.',
   secretPatterns:
     'Take it out of every commit that has it (`git commit --amend`, or `git rebase -i`); a commit on top is not enough. If it is no credential, ask the person who runs this task to allow the path.',
   largeFiles: 'Keep it out of the history: add it to .gitignore, or use Git LFS.',

@@ -1,7 +1,11 @@
 import type { RuleName } from '../../../core/gate-rules.ts';
 
 /** Rules that no configuration changes. */
-export type FixedRule = 'vaultValue' | 'limits' | 'lfs';
+export type FixedRule = 'vaultValue' | 'canary' | 'limits' | 'lfs';
+
+export function isFixedRule(rule: RuleName | FixedRule): rule is FixedRule {
+  return rule === 'vaultValue' || rule === 'canary' || rule === 'limits' || rule === 'lfs';
+}
 
 /** One thing in a push that breaks a rule. Holds no secret. */
 export interface Finding {

@@ -4,13 +4,14 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { TerokError } from '../../../core/errors.ts';
 import type { RuleAction } from '../../../core/gate-rules.ts';
 import { renderUntrusted } from '../../../core/render-untrusted.ts';
 import { Vault } from '../../../vault/index.ts';
 import { explain } from './explain.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, isFixedRule } from './finding.ts';
 import { createGitleaks } from './gitleaks-scanner.ts';
 import { readPackFacts } from './pack-facts.ts';
 import type { PatternScanner } from './pattern-scanner.ts';
@@ -42,7 +43,8 @@ export async function judgePush(job: ScanJob, hookLines: string): Promise<Judgem
   const vault = job.vaultDir === undefined ? undefined : new Vault(job.vaultDir);
   const patterns = await loadPatterns(job.repository);
   const policy = await policyOf(job, vault, patterns.name);
-  const [needles, trusted] = await Promise.all([vaultNeedles(vault), trustedCommits(job, policy)]);
+  const [canary, values, trusted] = await Promise.all([canaryNeedles(job), vaultNeedles(vault), trustedCommits(job, policy)]);
+  const needles = [...canary, ...values];
   const report = await scanPush({ refs, rules: job.rules, needles, patterns, trusted, lfs: job.lfs });
   const findings = await addCommits(
     report.findings.map((finding) => ({ ...finding, action: actionOf(finding, job) })),
@@ -74,6 +76,7 @@ export async function judgePush(job: ScanJob, hookLines: string): Promise<Judgem
     summary: {
       outcome,
       findings: shown.length,
+      ...(findings.some(({ rule }) => rule === 'canary') ? { canary: true } : {}),
       ...(first === undefined ? {} : { first: `${first.path} ${first.what}`.trim() }),
       ...counts,
     },
@@ -127,6 +130,12 @@ async function policyOf({ rules }: ScanJob, vault: Vault | undefined, scanner: s
     .slice(0, 16);
 }
 
+async function canaryNeedles({ canaryFile }: ScanJob): Promise<Needle[]> {
+  if (canaryFile === undefined) return [];
+  const canary = (await readFile(canaryFile, 'utf8')).trim();
+  return secretNeedles('canary', canary).map((needle) => ({ ...needle, isCanary: true }));
+}
+
 async function vaultNeedles(vault: Vault | undefined): Promise<Needle[]> {
   if (vault === undefined) return [];
   const needles: Needle[] = [];
@@ -139,7 +148,7 @@ async function trustedCommits({ repository, slug }: ScanJob, policy: string): Pr
 }
 
 function actionOf({ rule }: Finding, { rules }: ScanJob): RuleAction {
-  return rule === 'vaultValue' || rule === 'limits' || rule === 'lfs' ? 'refuse' : rules.actions[rule];
+  return isFixedRule(rule) ? 'refuse' : rules.actions[rule];
 }
 
 type JudgedFinding = Finding & { readonly action: RuleAction; readonly commit?: string };

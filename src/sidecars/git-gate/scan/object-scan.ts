@@ -13,7 +13,7 @@ import type { PatternScanner } from './pattern-scanner.ts';
 import { programKind } from './program-kind.ts';
 import { limitError } from './push-error.ts';
 import { SCAN_LIMITS } from './scan-limits.ts';
-import type { Needle } from './secret-needles.ts';
+import { foundBy, type Needle } from './secret-needles.ts';
 import { countLines, TextCutter, type TextSegment } from './text-batch.ts';
 import { treeFindings } from './tree-findings.ts';
 
@@ -93,10 +93,11 @@ export class ObjectScan implements ObjectVisitor {
     const found = this.#search.find(joined);
     this.#carry = last ? Buffer.alloc(0) : Buffer.from(joined.subarray(-this.#search.overlap));
     if (found === undefined) return;
+    const { rule, what } = foundBy(found.needle);
     this.#report({
-      rule: 'vaultValue',
+      rule,
       path: object.path,
-      what: `${object.type === 'blob' ? 'holds' : `has a ${object.type} object that holds`} the value of the secret \`${found.needle.secret}\``,
+      what: `${object.type === 'blob' ? 'holds' : `has a ${object.type} object that holds`} ${what}`,
       object: object.id,
     });
   }

@@ -8,7 +8,7 @@ import type { GateRules } from '../../../core/gate-rules.ts';
 import type { LfsPlan } from '../../gateway/gateway-plan.ts';
 import { BorrowedObjects } from './borrowed-objects.ts';
 import { findInChanges, type PushedLink } from './change-findings.ts';
-import type { Finding } from './finding.ts';
+import { type Finding, isFixedRule } from './finding.ts';
 import { nameProblem } from './hostile-name.ts';
 import { KnownContent } from './known-content.ts';
 import { linkFindings, MAX_TARGET_BYTES } from './link-findings.ts';
@@ -18,7 +18,7 @@ import type { PatternScanner } from './pattern-scanner.ts';
 import { type PushRange } from './push-range.ts';
 import { askGit } from './quarantine-git.ts';
 import { scanLfsObjects } from './scan-lfs-objects.ts';
-import type { Needle } from './secret-needles.ts';
+import { foundBy, type Needle } from './secret-needles.ts';
 import type { TreeFinding } from './tree-findings.ts';
 
 /** One line that git gives a pre-receive hook */
@@ -85,8 +85,7 @@ function inspectRefName(ref: string, needles: readonly Needle[], sink: FindingSi
   const problem = nameProblem(ref);
   if (problem !== undefined) sink.add({ rule: 'names', path: '', what: `the name of a ref ${problem}` });
   const found = needles.find(({ bytes }) => ref.includes(bytes.toString('latin1')));
-  if (found !== undefined)
-    sink.add({ rule: 'vaultValue', path: '', what: `the name of a ref holds the value of the secret \`${found.secret}\`` });
+  if (found !== undefined) sink.add({ rule: foundBy(found).rule, path: '', what: `the name of a ref holds ${foundBy(found).what}` });
 }
 
 /** Blob id → target; without those that are too long to be one. */
@@ -135,7 +134,7 @@ class FindingSink {
   }
 
   #isAllowed({ rule, path: where }: Finding): boolean {
-    if (rule === 'vaultValue' || rule === 'limits' || rule === 'lfs') return false;
+    if (isFixedRule(rule)) return false;
     if (this.#rules.actions[rule] === 'allow') return true;
     const byPath = rule === 'secretPatterns' || rule === 'programs' || rule === 'largeFiles';
     return byPath && where !== '' && this.#rules.allowedPaths.some((glob) => path.posix.matchesGlob(where, glob));

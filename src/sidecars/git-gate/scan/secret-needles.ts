@@ -7,6 +7,15 @@ export interface Needle {
   /** Name of the secret; its value is in `bytes` alone */
   readonly secret: string;
   readonly bytes: Buffer;
+  /** Of the token that was put into the bottle to be noticed when it leaves */
+  readonly isCanary?: true;
+}
+
+/** What a find breaks, and what it is. */
+export function foundBy({ secret, isCanary }: Needle): { readonly rule: 'vaultValue' | 'canary'; readonly what: string } {
+  return isCanary === true
+    ? { rule: 'canary', what: 'a token that nothing in this bottle has a use for' }
+    : { rule: 'vaultValue', what: `the value of the secret \`${secret}\`` };
 }
 
 /** A shorter value is in every second file by chance. */
