@@ -32,6 +32,12 @@ export const TEST_PROGRAMS = [
   { program: 'tmux', package: 'tmux', why: 'is the terminal of tests' },
   { program: 'zsh', package: 'zsh', why: 'reads its completion script in a test' },
   { program: 'fish', package: 'fish', why: 'reads its completion script in a test' },
+  { program: 'wget', package: 'wget', why: 'is a client that must trust the gateway' },
+  { program: 'httpx', package: 'python3-httpx', why: 'brings the HTTP client of Python that must trust the gateway' },
+  { program: 'ruby', package: 'ruby', why: 'is a client that must trust the gateway' },
+  { program: 'php', package: 'php-cli', why: 'is a client that must trust the gateway' },
+  { program: 'php', package: 'php-curl', why: 'is the other way of PHP to ask a server' },
+  { program: 'gh', package: 'gh', why: 'is a client that must trust the gateway' },
 ];
 
 /**

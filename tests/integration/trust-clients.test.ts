@@ -10,7 +10,16 @@ import { ignoreCodes, run } from '../../src/core/index.ts';
 import { combinedBundle, javaTruststore, withTrust } from '../../src/core/resolve/index.ts';
 import { NAME, Rig, secureRoute } from './egress-harness.ts';
 
-const SEARCH = [process.env.TEROK_CLIENTS_PATH, process.env.PATH].filter((text) => text !== undefined).join(':');
+const MODULES = path.resolve(import.meta.dirname, '../../node_modules');
+/** Programs that come as npm packages: their native parts, because no install script puts them in place here */
+const OF_NPM = [
+  `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}/bin`,
+  `@deno/linux-${process.arch}-glibc`,
+  '.bin',
+].map((dir) => path.join(MODULES, dir));
+const SEARCH = [process.env.TEROK_CLIENTS_PATH, ...OF_NPM, process.env.PATH].filter((text) => text !== undefined).join(':');
+/** That of the system, which has the packages of the system */
+const PYTHON = '/usr/bin/python3';
 
 interface Client {
   readonly family: string;
@@ -92,9 +101,9 @@ const CLIENTS: readonly Client[] = [
   },
   {
     family: 'Python httpx',
-    program: 'python3',
-    probe: ['python3', '-c', 'import httpx'],
-    argv: (url) => ['python3', '-c', 'import sys, httpx; print(httpx.get(sys.argv[1]).status_code)', url],
+    program: 'httpx',
+    probe: [PYTHON, '-c', 'import httpx'],
+    argv: (url) => [PYTHON, '-c', 'import sys, httpx; print(httpx.get(sys.argv[1]).status_code)', url],
   },
   {
     family: 'pip',
