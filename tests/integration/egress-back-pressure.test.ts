@@ -115,6 +115,27 @@ describe('an upload to a server that does not read', () => {
   });
 });
 
+test('a body that is searched goes on while it comes, in bounded memory', async () => {
+  rig.watched = [{ kind: 'secret', name: 'bank', value: 'vault-value/0123456789' }];
+  let received = 0;
+  await startWith(
+    net.createServer((socket) => socket.on('data', (chunk) => (received += chunk.length))),
+    { plainUpstream: true },
+  );
+  const socket = await connect();
+  socket.write(`POST / HTTP/1.1\r\nHost: ${NAME}:${port}\r\nTransfer-Encoding: chunked\r\n\r\n`);
+  const framed = Buffer.concat([Buffer.from(`${CHUNK.length.toString(16)}\r\n`), CHUNK, Buffer.from('\r\n')]);
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  for (let count = 0; count < ALL; count += 1) {
+    if (!socket.write(framed)) await once(socket, 'drain');
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  await expect.poll(() => received, { timeout: 20_000 }).toBeGreaterThan(ALL * CHUNK.length);
+  expect(most).toBeLessThan(60 * 1024 * 1024);
+  socket.destroy();
+});
+
 describe('a download to a client that does not read', () => {
   let sent: Promise<number>;
   const answer = (_request: unknown, response: ServerResponse): void => {

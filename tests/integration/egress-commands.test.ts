@@ -249,8 +249,11 @@ describe('what the commands say', () => {
     await sleep(3_000);
     await curl('/watched');
     await waitUntil(() => seen.includes('/watched'), 20_000, 'the decision');
+    await bottle('curl', '-sS', '--max-time', '5', 'https://unwatched.example/');
+    await waitUntil(() => seen.includes('unwatched.example'), 20_000, 'the refusal');
     watching.kill('SIGINT');
     expect(seen).toMatch(/allowed request GET host\.terok\.internal:\d+\/watched/);
+    expect(seen).toMatch(/refused dns unwatched\.example [^\n]*\n +terok egress allow shop unwatched\.example\n/);
     await deny();
     await deny('--undo');
   });

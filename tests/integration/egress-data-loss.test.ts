@@ -11,6 +11,7 @@ import type { Route } from '../../src/core/index.ts';
 import { NAME, Rig, secureRoute } from './egress-harness.ts';
 
 const SECRET = 'vault-value/0123456789+abc';
+const HEX_SECRET = Buffer.from(SECRET).toString('hex');
 const CANARY = 'bkp0123456789abcdef0123456789abcdef';
 const HEX = Buffer.from(CANARY).toString('hex');
 const WEBSOCKET = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x'].flatMap((field) => ['-H', field]);
@@ -103,6 +104,14 @@ describe('the value of a stored secret', () => {
     expect((await send(`a${SECRET}b`, '-H', `x-note: n${SECRET}`)).status).toBe(200);
     expect(rig.seen[0]?.body.toString()).toBe(`a${'*'.repeat(SECRET.length)}b`);
     expect(rig.seen[0]?.headers['x-note']).toBe(`n${'*'.repeat(SECRET.length)}`);
+  });
+
+  test.each(['--http1.1', '--http2'])('is masked in path and query, and in a compressed body, too (%s)', async (version) => {
+    await start({ secrets: 'redact' });
+    expect((await rig.curl(url(`/${HEX_SECRET}?q=${HEX_SECRET}`), version)).status).toBe(200);
+    expect(rig.seen[0]?.url).toBe(`/${'*'.repeat(HEX_SECRET.length)}?q=${'*'.repeat(HEX_SECRET.length)}`);
+    expect((await send(gzipSync(`a${SECRET}b`), version, '-H', 'content-encoding: gzip')).status).toBe(200);
+    expect(rig.seen[1]?.body.toString()).toBe(`a${'*'.repeat(SECRET.length)}b`);
   });
 
   test('is only recorded where the route says so', async () => {
@@ -280,6 +289,11 @@ describe('what looks like a credential', () => {
     expect((await send(`token = ${GITHUB_TOKEN}\n`)).status).toBe(200);
     expect(rig.seen.at(-1)?.body.toString()).toContain(GITHUB_TOKEN);
     expect(JSON.stringify(await rig.audit())).not.toContain(GITHUB_TOKEN);
+    rig.egress.setPolicy(rig.policy([route(rig, { detectors: 'ask' })]));
+    const asked = send(`token = ${GITHUB_TOKEN}\n`);
+    await expect.poll(() => rig.egress.questions.list().length).toBe(1);
+    rig.egress.questions.answer(rig.egress.questions.list()[0]?.id ?? '', false);
+    expect(await asked).toMatchObject(refused('data-loss-refused'));
   });
 });
 
