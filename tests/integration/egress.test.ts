@@ -679,6 +679,23 @@ describe('a change of policy', () => {
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 200/);
   });
 
+  test('cuts a connection that is passed through when its rule changed, and not when another one did', async () => {
+    const passed = (networks: readonly string[]) =>
+      secureRoute(rig, { mode: 'passthrough', ports: [rig.httpPort], privateNetworks: networks });
+    const other = secureRoute(rig, { name: 'other', hosts: ['other.test.example'] });
+    await rig.start(() => [passed(LOOPBACK)]);
+    const raw = net.connect({ host: '127.0.0.1', port: await rig.door(NAME, rig.httpPort) });
+    const ask = async (): Promise<string> => {
+      raw.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      return String((await once(raw, 'data'))[0]);
+    };
+    expect(await ask()).toMatch(/^HTTP\/1\.1 200/);
+    rig.egress.setPolicy(rig.policy([other, passed(LOOPBACK)]));
+    expect(await ask()).toMatch(/^HTTP\/1\.1 200/);
+    rig.egress.setPolicy(rig.policy([other, passed(['10.0.0.0/8'])]));
+    await once(raw, 'close');
+  });
+
   test('cuts a stream that runs, when its path is no longer allowed', async () => {
     await rig.start((r) => [secureRoute(r)]);
     rig.handler = (_request, response) => void response.writeHead(200).write('first');

@@ -86,7 +86,7 @@ export class ConnectionRouter {
     socket.once('close', () => {
       this.#parts.refusals.noteEnd({ kind: 'end', ...what, of, bytesUp: socket.bytesRead, bytesDown: socket.bytesWritten });
     });
-    this.#parts.connections.markPassthrough(socket, target);
+    this.#parts.connections.markPassthrough(socket, target, route);
     try {
       await passThrough(socket, first, {
         dial: () => this.#parts.upstreams.dial(target, route.privateNetworks ?? []),

@@ -13,8 +13,8 @@ interface Exchange {
 
 interface Entry {
   readonly target: EgressTarget;
-  /** Joined unread; a policy that inspects the target ends it */
-  readonly isPassthrough: boolean;
+  /** By which it was joined unread; another one, or a policy that inspects the target, ends it */
+  readonly route?: Route;
 }
 
 /** What is open on behalf of the bottle, so that a change of policy reaches it. */
@@ -25,18 +25,18 @@ export class Connections {
   /** False where the bottle has too many already. */
   add(socket: Socket, target: EgressTarget | undefined): boolean {
     if (this.#open.size >= MAX_CONNECTIONS) return false;
-    this.#open.set(socket, target === undefined ? undefined : { target, isPassthrough: false });
+    this.#open.set(socket, target === undefined ? undefined : { target });
     socket.once('close', () => this.#open.delete(socket));
     return true;
   }
 
   /** A connection to the explicit proxy has become a tunnel. */
   retarget(socket: Socket, target: EgressTarget): void {
-    if (this.#open.has(socket)) this.#open.set(socket, { target, isPassthrough: false });
+    if (this.#open.has(socket)) this.#open.set(socket, { target });
   }
 
-  markPassthrough(socket: Socket, target: EgressTarget): void {
-    if (this.#open.has(socket)) this.#open.set(socket, { target, isPassthrough: true });
+  markPassthrough(socket: Socket, target: EgressTarget, route: Route): void {
+    if (this.#open.has(socket)) this.#open.set(socket, { target, route });
   }
 
   /** Registers a request; the returned function takes it out. */
@@ -46,12 +46,12 @@ export class Connections {
     return () => void this.#exchanges.delete(exchange);
   }
 
-  /** Cuts what `policy` does not allow, and requests whose route (and so credential) changed; gives how many connections and requests that were. */
+  /** Cuts what `policy` does not allow, and what it allows by a route that changed (and so its credential, networks or budget); gives how many connections and requests that were. */
   rejudge(policy: EgressPolicy): number {
     let cut = 0;
     for (const { request, route, abort } of this.#exchanges) {
       const decision = decide(policy, request);
-      if (decision.allow && JSON.stringify(decision.route) === JSON.stringify(route)) continue;
+      if (decision.allow && isSame(decision.route, route)) continue;
       abort('the policy changed');
       cut += 1;
     }
@@ -69,7 +69,12 @@ export class Connections {
   }
 }
 
-function stays(policy: EgressPolicy, { target, isPassthrough }: Entry): boolean {
+function stays(policy: EgressPolicy, { target, route }: Entry): boolean {
   const decision = decideConnection(policy, target);
-  return decision.allow && isPassthrough === (decision.mode === 'passthrough');
+  if (!decision.allow || decision.mode === 'inspect') return decision.allow && route === undefined;
+  return route !== undefined && isSame(decision.routes[0], route);
+}
+
+function isSame(a: Route, b: Route): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
