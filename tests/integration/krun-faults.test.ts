@@ -7,21 +7,29 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import type { PodmanHost } from '../../src/backends/oci/index.ts';
 import { type Bottle, type BottleProcess, patient } from '../../src/core/index.ts';
+import { networkFiles } from '../../src/sidecars/gateway/network-files.ts';
+import { recordedProcess } from '../../src/sidecars/gateway/process-record.ts';
+import { askStatus } from '../../src/sidecars/gateway/readiness.ts';
+import type { BackendUnderTest } from '../conformance/support/case.ts';
 import { errorOf, sh, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { inspect, useMachines, whyNoMachines } from './krun-fixture.ts';
+import { openHostServers } from './krun-roads.ts';
 
 const run = promisify(execFile);
 const SLOW = { timeout: patient(60_000) };
 const MIB = 1024 * 1024;
+/** The machine tries every road out each half second. */
+const ROUNDS_WITHOUT_GATEWAY = 10;
 /** Where the loader of the lab finds libkrun and its kernel; `ldconfig -p` goes on naming them when they are gone. */
 const LIBRARIES = '/usr/local/lib';
 
 describeUnless(await whyNoMachines(), 'faults of machines', () => {
+  let under: BackendUnderTest;
   let podman: PodmanHost;
   let bottle: Bottle;
 
-  useMachines((machines) => ({ podman, bottle } = machines));
+  useMachines((machines) => ({ under, podman, bottle } = machines));
 
   const monitorOf = async (): Promise<number> => Number(await inspect(podman, bottle, '{{.State.Pid}}'));
   const startWork = async (): Promise<BottleProcess> => {
@@ -71,6 +79,39 @@ describeUnless(await whyNoMachines(), 'faults of machines', () => {
         { code: 'LIBKRUNFW_MISSING', fix: 'Install libkrunfw.' },
       ],
     });
+  });
+
+  it('a gateway that is killed leaves a running machine without a network, until another one serves the same policy', SLOW, async () => {
+    await using servers = await openHostServers();
+    const other = await under.launch({ egress: { version: 1, routes: [servers.route] } });
+    const files = networkFiles(other.plan);
+    const monitor = await inspect(podman, other, '{{.State.Pid}}');
+    const notes = path.join(await inspect(podman, other, '{{.GraphDriver.Data.UpperDir}}'), await shOutput(other, 'echo ~/roads'));
+    const roundsTried = async (): Promise<number> => (await readFile(notes, 'utf8')).match(/tried/g)?.length ?? 0;
+    const since = (first: number): string[] => servers.seen.filter((url) => Number(url.split('/').at(-1)) >= first);
+    await servers.tryRoads(other);
+    const passes = (first: number) => (): boolean => ['route', 'proxy'].every((road) => since(first).some((url) => url.includes(road)));
+    await waitUntil(passes(0), 15_000, 'the machine reaches the server by the roads that its route opens');
+
+    const [keeper, gateway] = [recordedProcess(files.keeper), recordedProcess(files.process)];
+    if (keeper === undefined || gateway === undefined) throw new Error('there is no gateway to kill');
+    // nobody makes another one meanwhile
+    process.kill(keeper.pid, 'SIGSTOP');
+    process.kill(gateway.pid, 'SIGKILL');
+    await waitUntil(() => recordedProcess(files.process) === undefined, 5_000, 'the gateway is gone');
+    // the round that was under way does not count
+    const first = (await roundsTried()) + 1;
+    await waitUntil(async () => (await roundsTried()) >= first + ROUNDS_WITHOUT_GATEWAY, 30_000, 'the machine tries on');
+    expect(since(first)).toEqual([]);
+    process.kill(keeper.pid, 'SIGCONT');
+
+    await waitUntil(async () => (await askStatus(files)) !== undefined, 15_000, 'another gateway serves');
+    expect(recordedProcess(files.process)).not.toEqual(gateway);
+    await waitUntil(passes(first), 15_000, 'the machine reaches the server again');
+    expect(await shOutput(other, 'getent hosts example.com || echo refused')).toBe('refused');
+    expect(await inspect(podman, other, '{{.State.Pid}}')).toBe(monitor);
+    expect([servers.strangers(), servers.seen.filter((url) => url.includes('straight'))]).toEqual([0, []]);
+    await under.backend.remove(other.id);
   });
 
   it('a panic of the guest ends its commands and its machine', SLOW, async () => {
