@@ -12,6 +12,11 @@ export const PREPARE_FILE = '/usr/lib/terok/prepare';
  * SSH session and the next one is dialled. As PID 1 it reaps orphans (bash does, in its SIGCHLD handler) and ends everything on TERM;
  * sessions last until their programs have ended, because a program whose output is gone may die before it puts its work away.
  *
+ * With `own_clock` set, for a kernel whose clock falls behind while it boots and knows nothing of the host's being set, it asks the host for
+ * the time on each connection and each minute while that is idle. The answer was given between question and now; where the clock says
+ * otherwise it is wrong, and where it does not it stays, so that no delay can make it wrong. A question that crosses `g` is a line before
+ * the server's own, which SSH allows (RFC 4253, 4.2).
+ *
  * Waiting is `read -t` on a pipe that nobody writes, so that it costs no process. While nobody listens it dials every 10 ms for
  * two to three seconds (a start is quick), then every 200 ms.
  */
@@ -24,6 +29,7 @@ umask 022
 exec </dev/null {never}<> <(:)
 failing=''
 proof=''
+own_clock=''
 [[ -r ${PREPARE_FILE} ]] && . ${PREPARE_FILE}
 [[ -r ${CONTROL_PROOF_FILE} ]] && read -r -N 64 proof <${CONTROL_PROOF_FILE}
 
@@ -52,14 +58,42 @@ finish() {
   exit 0
 }
 trap finish TERM INT
+# who reads may go away; where this is not PID 1 the signal would end it
+trap '' PIPE
+
+ask_time() {
+  asked=\${EPOCHREALTIME/./}
+  printf 't\\n' >&"$1"
+} 2>/dev/null
+
+set_clock() {
+  local right now=\${EPOCHREALTIME/./}
+  ((asked - 500000 <= $1 && $1 <= now + 500000)) && return
+  right=$(($1 + (now - asked) / 2))
+  date --set="@\${right:0:-6}.\${right: -6}" >/dev/null 2>&1
+}
+
+# one character: a session is wanted, or nothing where the host is gone
+await_word() {
+  local time
+  [[ $own_clock == '' ]] || ask_time "$1"
+  while :; do
+    IFS= read -r -N 1 \${own_clock:+-t 60} -u "$1" word
+    case $?$word in
+    0t) read -r -u "$1" time && set_clock "$time" ;;
+    0* | 1) return ;;
+    *) ask_time "$1" ;;
+    esac
+  done
+}
 
 dial() {
   local connection word=''
   { exec {connection}<>/dev/tcp/${CONTROL_ADDRESS}/${CONTROL_PORT}; } 2>/dev/null || return 1
-  [[ $proof == '' ]] || printf %s "$proof" >&"$connection"
-  IFS= read -r -N 1 -u "$connection" word
+  [[ $proof == '' ]] || printf %s "$proof" >&"$connection" 2>/dev/null
+  await_word "$connection"
   if [[ $word == g ]]; then
-    /usr/sbin/sshd -i -e -f /etc/terok/sshd_config <&"$connection" >&"$connection" {connection}>&- {never}>&- &
+    { trap - PIPE; exec /usr/sbin/sshd -i -e -f /etc/terok/sshd_config; } <&"$connection" >&"$connection" {connection}>&- {never}>&- &
     disown
   fi
   exec {connection}>&-

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Channel, createChannelIdentity, openChannel, REQUIRED_CAPABILITIES } from '../../src/exec-channel/index.ts';
+import type { SeedFile } from '../../src/core/index.ts';
+import { type Channel, createChannelIdentity, openChannel, PREPARE_FILE, REQUIRED_CAPABILITIES } from '../../src/exec-channel/index.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { startTestBottle, type TestBottle, whyNoTestBottle } from './exec-channel-bottle.ts';
 
@@ -51,6 +52,18 @@ describeUnless(reason, 'the first process of a bottle', () => {
   test('leaves no descriptor and no process of its own to a command', async () => {
     expect((await text('ls /proc/self/fd | wc -l')).trim()).toBe('4');
     expect(await text('ps -o args= --ppid 1 | grep -vE "^sshd(-session)?: "')).toBe('');
+  });
+
+  test('leaves signals to a command as they are', async () => {
+    expect(await text('grep SigIgn /proc/self/status')).toMatch(/^SigIgn:\s+0+\n$/);
+  });
+
+  test('may ask for the time when a session begins: what crosses is no part of the session', async () => {
+    const prepare: SeedFile = { path: PREPARE_FILE, content: 'own_clock=yes\n', mode: 0o644, owner: 'root' };
+    await using other = await startTestBottle({ alterSeeds: (seeds) => [...seeds, prepare] });
+    const own = openChannel(other);
+    expect((await own.exec(['echo', 'answer'])).stdout.toString()).toBe('answer\n');
+    own.close();
   });
 
   test('keeps its files from the agent', async () => {

@@ -114,6 +114,15 @@ describeUnless(await whyNoMachines(), 'faults of machines', () => {
     await under.backend.remove(other.id);
   });
 
+  it('a clock of the guest that is wrong is set right when the next session begins', SLOW, async () => {
+    const behind = async (): Promise<number> => Date.now() / 1000 - Number(await shOutput(bottle, 'date +%s.%N'));
+    await shOutput(bottle, 'date --set=-100seconds', [], { user: 'root' });
+    expect(await behind()).toBeGreaterThan(90);
+    await using second = await under.reopen(bottle);
+    await second.exec(['true']);
+    await waitUntil(async () => Math.abs(await behind()) < 2, 15_000, 'the clock is right');
+  });
+
   it('a panic of the guest ends its commands and its machine', SLOW, async () => {
     const work = await startWork();
     const panic = bottle.exec(['sh', '-c', 'echo 2 >/proc/sys/vm/panic_on_oom; exec tail /dev/zero'], { user: 'root' });

@@ -16,6 +16,7 @@ if mkdir "$group" 2>/dev/null; then
   printf %s $$ >"$group/cgroup.procs"
 fi
 ulimit -n "$files"
+own_clock=yes
 echo $$ >${PID_FILE}
 `;
 

@@ -1,6 +1,7 @@
 /*
  * Scope: brings together connections that the bottle's init dialled (they wait, idle) and clients of the exec socket on the host.
- * Out of scope: who speaks on them; SSH proves that on both ends. Fail-safe direction: a flood or a talker before its turn is cut.
+ * Out of scope: who speaks on them; SSH proves that on both ends. Fail-safe direction: a flood or a talker before its turn is cut;
+ * the one thing that may be asked is the time.
  */
 import type { Socket } from 'node:net';
 import { patient } from '../../core/patience.ts';
@@ -8,6 +9,9 @@ import type { DenialLog } from './denial-log.ts';
 
 /** The byte that tells the bottle's init to start a session on this connection. */
 const GO = 'g';
+/** What an init with a clock of its own asks on its idle connection; the answer is a line with the host's time in microseconds. */
+const TIME_QUESTION = 't\n';
+const timeAnswer = (): string => `t${Date.now()}000\n`;
 /** Init keeps one waiting; a few more can exist for a moment. */
 const MAX_IDLE = 16;
 /** Clients of the host that may wait at once: 50 parallel commands of several terok processes. */
@@ -40,7 +44,7 @@ export class ExecBroker {
       return void bottle.resetAndDestroy();
     }
     this.#idle.push(bottle);
-    bottle.once('data', resetTalker).once('end', closeLeaver);
+    bottle.on('data', answerTalker).once('end', closeLeaver);
     bottle.once('close', () => remove(this.#idle, bottle));
   }
 
@@ -58,8 +62,10 @@ export class ExecBroker {
   }
 }
 
-function resetTalker(this: Socket): void {
-  this.resetAndDestroy();
+/** Whoever does not read the answers gets no more of them. */
+function answerTalker(this: Socket, said: Buffer): void {
+  if (said.toString('latin1') === TIME_QUESTION && this.writableLength === 0) this.write(timeAnswer());
+  else this.resetAndDestroy();
 }
 
 function closeLeaver(this: Socket): void {
@@ -67,7 +73,7 @@ function closeLeaver(this: Socket): void {
 }
 
 function join(client: Socket, bottle: Socket): void {
-  bottle.pause().off('data', resetTalker).off('end', closeLeaver);
+  bottle.pause().off('data', answerTalker).off('end', closeLeaver);
   bottle.write(GO);
   client.pipe(bottle);
   bottle.pipe(client);

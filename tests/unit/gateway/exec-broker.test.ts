@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { DenialLog } from '../../../src/sidecars/gateway/denial-log.ts';
@@ -50,6 +51,20 @@ describe('ExecBroker', () => {
     bottle.end('x'.repeat(1_000_000));
     expect((await answer).length).toBe(1_000_000);
     expect(broker.idle).toBe(0);
+  });
+
+  it('answers a waiting bottle what time it is, and then lets it have its session', async () => {
+    const broker = newBroker();
+    const bottle = await connect((socket) => broker.offer(socket));
+    const heard = textOf(bottle);
+    const before = Date.now();
+    bottle.write('t\n');
+    await once(bottle, 'data');
+    const client = await connect((socket) => broker.take(socket));
+    client.end('question');
+    const [, microseconds] = /^t(\d+)\ngquestion$/.exec(await heard) ?? [];
+    expect(Number(microseconds) / 1000).toBeGreaterThanOrEqual(before);
+    expect(Number(microseconds) / 1000).toBeLessThanOrEqual(Date.now());
   });
 
   it('lets a client wait for the bottle', async () => {
