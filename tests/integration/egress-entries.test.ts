@@ -6,11 +6,12 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type http from 'node:http';
 import http2 from 'node:http2';
+import net from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Route } from '../../src/core/index.ts';
 import { ENTRIES, type Entry, hostOf, portOf, request, sendRaw, targetOf } from './egress-entries.ts';
-import { Rig, secureRoute } from './egress-harness.ts';
+import { listen, Rig, secureRoute } from './egress-harness.ts';
 
 const PHANTOM = 'terok-phantom-0123456789abcdef';
 const UPGRADE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n';
@@ -30,7 +31,7 @@ beforeEach(() => {
 
 /** The one rule that holds in a test. */
 function allow(entry: Entry, more: Partial<Route> = {}): void {
-  const plain = entry.secure ? {} : { plainUpstream: true };
+  const plain = entry.secure || more.mode === 'passthrough' ? {} : { plainUpstream: true };
   rig.egress.setPolicy(rig.policy([secureRoute(rig, { ports: [portOf(rig, entry)], ...plain, ...more })]));
 }
 
@@ -164,6 +165,52 @@ describe.each(ENTRIES.filter(({ secure }) => secure))('HTTP/2 by $way', (entry) 
     expect(rig.seen.map(({ url }) => url)).toEqual(['/v1']);
   });
 });
+
+describe.each(ENTRIES.filter(({ secure }) => secure))('gRPC by $way', (entry) => {
+  test('a call gets its answer and its status, and another method of the service a refusal', async () => {
+    allow(entry, { methods: ['POST'], paths: ['/test.Echo/One'] });
+    rig.handler = (_request, response, body) => {
+      response.writeHead(200, { 'content-type': 'application/grpc', trailer: 'grpc-status' }).write(body);
+      response.addTrailers({ 'grpc-status': '0' });
+      response.end();
+    };
+    const socket = await entry.open(rig, ['h2']);
+    const session = http2.connect(`https://${hostOf(rig, entry)}`, { createConnection: () => socket });
+    const call = async (path: string): Promise<readonly unknown[]> => {
+      const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' });
+      const fields: http2.IncomingHttpHeaders = {};
+      for (const event of ['response', 'trailers']) stream.on(event, (more: object) => Object.assign(fields, more));
+      stream.end('frame');
+      const body = await text(stream);
+      return [fields['grpc-status'], body];
+    };
+    expect(await call('/test.Echo/One')).toEqual(['0', 'frame']);
+    expect(await call('/test.Echo/Two')).toEqual(['7', '']);
+    session.destroy();
+  });
+});
+
+test.each(ENTRIES.filter(({ secure, isAbsolute }) => !secure && isAbsolute !== true))(
+  'a protocol of its own is joined by name and port by $way',
+  async (entry) => {
+    const greets = (socket: net.Socket): void => {
+      socket.write('SSH-2.0-server\r\n');
+      socket.on('data', (chunk: Buffer) => socket.end(chunk));
+    };
+    const port = await listen(rig.track(net.createServer(greets)));
+    const before = rig.httpPort;
+    rig.httpPort = port;
+    try {
+      allow(entry, { mode: 'passthrough' });
+      const socket = await entry.open(rig);
+      expect(String((await once(socket, 'data'))[0])).toBe('SSH-2.0-server\r\n');
+      socket.write('SSH-2.0-client\r\n');
+      expect(String((await once(socket, 'data'))[0])).toBe('SSH-2.0-client\r\n');
+    } finally {
+      rig.httpPort = before;
+    }
+  },
+);
 
 /** First line and fields; `TARGET` and `HOST` are what the way in needs. */
 const FRAMINGS: Readonly<Record<string, string>> = {

@@ -110,7 +110,10 @@ describe('gRPC', () => {
         client.makeUnaryRequest(path, identity, identity, Buffer.from('x'), (error) => resolve(error ?? { code: 0, details: '' }));
       });
     expect(await code('/test.Echo/Fail')).toMatchObject({ code: grpc.status.NOT_FOUND, details: 'nothing there' });
-    expect(await code('/test.Other/One')).toMatchObject({ code: grpc.status.PERMISSION_DENIED });
+    expect(await code('/test.Other/One')).toMatchObject({
+      code: grpc.status.PERMISSION_DENIED,
+      details: expect.stringMatching(/^terok refused this: no route allows this path on `api\.test\.example`/),
+    });
   });
 
   test('each stream is a decision of its own in the audit log', async () => {

@@ -21,6 +21,10 @@ import type { EgressTarget } from './decide.ts';
 export type FrontRequest = IncomingMessage | http2.Http2ServerRequest;
 export type FrontResponse = ServerResponse | http2.Http2ServerResponse;
 
+export function isHttp2(response: FrontResponse): response is http2.Http2ServerResponse {
+  return 'stream' in response && response.stream !== undefined;
+}
+
 /** Which connection a request came on; the proxy gives the target that the request's URL names. */
 export interface RequestOrigin {
   readonly target: EgressTarget;

@@ -6,11 +6,11 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { http } from '../../core/node-http.ts';
+import { answerRefusal } from './answer-refusal.ts';
 import { type Denied, deny, type EgressTarget } from './decide.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { readAuthority } from './message.ts';
 import { rawRefusal } from './refusal.ts';
-import { answerRefusal } from './relay.ts';
 
 export interface ProxyHandlers {
   onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void;

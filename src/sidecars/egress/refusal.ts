@@ -75,6 +75,23 @@ export function refusalHeaders(refusal: Refusal, body: string): Record<string, s
   };
 }
 
+/** Codes of gRPC by HTTP status: invalid argument, exhausted, unavailable; permission denied for all others. */
+const GRPC_CODES: Readonly<Record<number, number>> = { 400: 3, 421: 3, 429: 8, 502: 14, 503: 14 };
+const PERMISSION_DENIED = 7;
+/** What a message of gRPC holds as percent codes */
+const NOT_PLAIN = /[^\x20-\x24\x26-\x7e]/gu;
+
+/** The answer to a refused call of gRPC, a head alone: clients take code and message from there, and nothing from a body. */
+export function grpcRefusal(refusal: Refusal): Record<string, string | number> {
+  return {
+    ':status': 200,
+    'content-type': 'application/grpc',
+    'grpc-status': GRPC_CODES[REFUSAL_STATUS[refusal.reason]] ?? PERMISSION_DENIED,
+    'grpc-message': `terok refused this: ${refusal.message}. ${refusal.hint}`.replace(NOT_PLAIN, encodeURIComponent),
+    [REFUSAL_HEADER]: refusal.reason,
+  };
+}
+
 /** A whole HTTP/1.1 answer, for sockets that no server object owns. */
 export function rawRefusal(refusal: Refusal): string {
   const body = refusalBody(refusal);

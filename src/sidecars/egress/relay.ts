@@ -3,13 +3,11 @@
  * Out of scope: decisions. Fail-safe direction: a response that cannot be searched for the credential is not passed on.
  */
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
 import { cutResponse } from './cut-response.ts';
 import { type Denied, deny } from './decide.ts';
 import type { ForwardPlan } from './exchange.ts';
-import type { FrontRequest, FrontResponse } from './front.ts';
+import { type FrontResponse, isHttp2 } from './front.ts';
 import { returnedHeaders } from './headers.ts';
-import { REFUSAL_STATUS, refusalBody, refusalHeaders } from './refusal.ts';
 import { areSearched, endThrough, nameThrough, pushThrough, type ResponseStage, StageRefusal, scrubOf, textThrough } from './stages.ts';
 import { streamRefusal } from './streaming.ts';
 import type { AnswerHandler, Flow } from './transport.ts';
@@ -20,21 +18,6 @@ export interface RelayOptions {
   readonly stages: readonly ResponseStage[];
   /** The answer could not be passed on; whoever is called answers the bottle */
   readonly onFailure: (denied: Denied, detail: string) => void;
-}
-
-/** Answers a refused request; the connection goes on where its framing is certain. */
-export function answerRefusal(request: FrontRequest, response: FrontResponse, refusal: Denied): void {
-  if (response.headersSent || response.destroyed) {
-    cutResponse(response);
-    return;
-  }
-  const body = refusalBody(refusal);
-  const status = REFUSAL_STATUS[refusal.reason];
-  const isHttp1 = request.httpVersionMajor === 1;
-  const headers = { ...refusalHeaders(refusal, body), ...(isHttp1 ? { connection: 'close' } : {}) };
-  (response as ServerResponse).writeHead(status, headers);
-  response.end(body);
-  request.resume();
 }
 
 /** Streams one upstream answer into the response of the bottle. */
@@ -195,8 +178,4 @@ function failureHint(reason: Denied['reason'], route: string): string {
     return `To allow it, a person adds the network to \`privateNetworks\` of the rule \`${route}\`, or allows the host anew with \`terok egress allow … --private-network CIDR\`.`;
   if (reason === 'upstream-untrusted') return 'A person adds the CA of that server to the trust store of the host.';
   return 'Try again; `terok doctor` on the host checks the network.';
-}
-
-function isHttp2(response: FrontResponse): response is Http2ServerResponse {
-  return 'stream' in response && response.stream !== undefined;
 }

@@ -5,6 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
+import { answerRefusal } from './answer-refusal.ts';
 import type { Connections } from './connections.ts';
 import { createStages } from './create-stages.ts';
 import { cutResponse } from './cut-response.ts';
@@ -15,7 +16,7 @@ import { forwardedHeaders, type HeaderList, headerList } from './headers.ts';
 import { type RequestHead, readRequestHead } from './message.ts';
 import { rawRefusal } from './refusal.ts';
 import type { Refusals } from './refusals.ts';
-import { answerRefusal, ResponseRelay } from './relay.ts';
+import { ResponseRelay } from './relay.ts';
 import { RequestBody } from './request-body.ts';
 import { streamThrough } from './stages.ts';
 import type { Transport } from './transport.ts';
