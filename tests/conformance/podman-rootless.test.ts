@@ -2,11 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patient } from '../../src/core/index.ts';
 import { findTestImage, openTestHost } from '../integration/podman-fixture/test-bottle.ts';
 import { createRootlessUser, giveImage, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
 
 /** The whole suite with its copies of 1 GiB, on a slow machine. */
-const SUITE_MS = 900_000;
+const SUITE_MS = patient(900_000);
+/** What the whole run was told about this machine. */
+const GIVEN = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^TEROK_(?:PATIENCE|LAB|TEST_SIZE_DIVISOR)$/.test(name)));
 
 const required = process.env.TEROK_REQUIRE_PODMAN_ROOTLESS === '1';
 const reason = await whyNoRootlessUser();
@@ -50,7 +53,7 @@ describe.skipIf(reason !== undefined)('podman rootless', () => {
     ];
     const filter = process.env.TEROK_CONFORMANCE_FILTER === undefined ? [] : ['-t', process.env.TEROK_CONFORMANCE_FILTER];
     const argv = [...vitest, 'tests/conformance/podman.test.ts', '--reporter=json', `--outputFile=${output}`, ...filter];
-    const env = { TEROK_REQUIRE_PODMAN: '1', TEROK_TEST_IMAGE: image.reference, TMPDIR: user.home, NODE_NO_WARNINGS: '1' };
+    const env = { ...GIVEN, TEROK_REQUIRE_PODMAN: '1', TEROK_TEST_IMAGE: image.reference, TMPDIR: user.home, NODE_NO_WARNINGS: '1' };
     const ended = await user.run(argv, { timeoutMs: SUITE_MS, env });
     const text = await readFile(output, 'utf8').catch(() => undefined);
     if (text === undefined)

@@ -60,7 +60,9 @@ export async function createRootlessUser(
   await Promise.all([home, runtime, path.dirname(conf), conf].map((dir) => chown(dir, uid, uid)));
   // outside of `home`, which is removed as a whole, and read-only: the repository cannot be lost through its second name
   const repository = await mkdtemp('/var/tmp/terok-repository-');
-  await runOrThrow(['mount', '--bind', REPOSITORY, repository]);
+  // with what is mounted below it, as its packages are in the lab, and without a way back for what happens to them here
+  await runOrThrow(['mount', '--rbind', REPOSITORY, repository]);
+  await runOrThrow(['mount', '--make-rprivate', repository]);
   await runOrThrow(['mount', '-o', 'remount,bind,ro', repository]);
   const hybrid = await stat('/sys/fs/cgroup/unified').then(
     (entry) => entry.isDirectory(),
