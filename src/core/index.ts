@@ -53,6 +53,8 @@ export {
   parseHostName,
   parseWireHostName,
 } from './host-name.ts';
+export { type HostRoad, openTunnel, proxyTo, type RoadProxy, roadOptions } from './host-road.ts';
+export { hostRoots } from './host-roots.ts';
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';
 export { ownFile } from './own-file.ts';

@@ -44,14 +44,26 @@ async function configured(
   { spec: { project, slug }, stateDir }: BottlePlan,
   { pausable }: BackendCapabilities,
 ): Promise<Pick<GatewayPlan, 'canaryFile' | 'onCanary' | 'upstreamCa' | 'upstreamProxy'>> {
+  const { canary, ...ways } = await waysOut(context, project);
+  const main = ownFile({ source: 'tasks/pause-main.ts', built: 'pause-bottle.js' });
+  const onCanary = pausable ? { onCanary: { main, argument: JSON.stringify({ paths: context.paths, slug }) } } : {};
+  return {
+    ...(canary && existsSync(canaryFile(stateDir)) ? { canaryFile: canaryFile(stateDir), ...onCanary } : {}),
+    ...ways,
+  };
+}
+
+/** How this machine reaches the internet for a project, as its user says. */
+export async function waysOut(
+  context: TaskContext,
+  project: string,
+): Promise<Pick<GatewayPlan, 'upstreamCa' | 'upstreamProxy'> & { readonly canary: boolean }> {
   const { loadGlobalConfig, loadProjectConfig, mergeSettings, resolveUpstreamProxy } = await import('../core/config/index.ts');
   const [global, own] = await Promise.all([loadGlobalConfig(context.paths), loadProjectConfig(context.paths, project)]);
   const { canary, upstreamCa, upstreamProxy: wanted } = mergeSettings(global.value, own.value).settings.egress;
   const upstreamProxy = resolveUpstreamProxy(wanted, context.env);
-  const main = ownFile({ source: 'tasks/pause-main.ts', built: 'pause-bottle.js' });
-  const onCanary = pausable ? { onCanary: { main, argument: JSON.stringify({ paths: context.paths, slug }) } } : {};
   return {
-    ...(canary !== false && existsSync(canaryFile(stateDir)) ? { canaryFile: canaryFile(stateDir), ...onCanary } : {}),
+    canary: canary !== false,
     ...(upstreamCa === undefined ? {} : { upstreamCa }),
     ...(upstreamProxy === undefined ? {} : { upstreamProxy }),
   };

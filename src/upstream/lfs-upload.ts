@@ -9,7 +9,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { messageOf, TerokError } from '../core/index.ts';
+import { type HostRoad, messageOf, openTunnel, roadOptions, TerokError } from '../core/index.ts';
 
 export interface LfsUpload {
   readonly oid: string;
@@ -24,12 +24,14 @@ export interface LfsServer {
   readonly url: string;
   /** Value of the `authorization` header */
   readonly authorization: string | undefined;
+  readonly road: HostRoad;
 }
 
 const TYPE = 'application/vnd.git-lfs+json';
 /** As git-lfs itself */
 const BATCH = 100;
 const REQUEST_MS = 30 * 60_000;
+const CONNECT_MS = 30_000;
 const MAX_ANSWER_BYTES = 4 * 1024 ** 2;
 
 const action = z.object({ href: z.url({ protocol: /^https?$/ }), header: z.record(z.string(), z.string()).optional() });
@@ -112,7 +114,8 @@ async function send(server: LfsServer, { href, header = {} }: Action, { method, 
   const headers = { accept: TYPE, 'content-type': type, 'user-agent': 'terok', ...own, ...given, 'content-length': length };
   const client = to.protocol === 'https:' ? https : http;
   try {
-    const request = client.request(to, { method, headers, signal: AbortSignal.timeout(REQUEST_MS) });
+    const way = roadOptions(to, server.road, await openTunnel(to, server.road, CONNECT_MS));
+    const request = client.request(to, { ...way, method, headers, signal: AbortSignal.timeout(REQUEST_MS) });
     const answered = new Promise<http.IncomingMessage>((resolve, reject) => request.once('response', resolve).once('error', reject));
     answered.catch(() => undefined);
     // An answer may come before all was read; it says more than the broken pipe

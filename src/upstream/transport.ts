@@ -3,7 +3,16 @@
  * Out of scope: what is fetched or pushed. Fail-safe direction: no configuration, agent, key or known host of the user takes part unless
  * the project says so; an unknown host key ends the connection; a credential goes to the exact address of the upstream alone.
  */
-import { type GitOptions, type GitSettings, TerokError, writePrivateFile } from '../core/index.ts';
+import {
+  type GitOptions,
+  type GitSettings,
+  type HostRoad,
+  hostRoots,
+  proxyTo,
+  type RoadProxy,
+  TerokError,
+  writePrivateFile,
+} from '../core/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { UpstreamRecord } from './upstream-record.ts';
 import { parseUpstreamUrl } from './upstream-url.ts';
@@ -15,6 +24,10 @@ export interface TransportInputs {
   readonly keyFile: string;
   /** Where the pinned host keys of an SSH upstream are written for ssh to read */
   readonly knownHostsFile: string;
+  /** Where the CAs of an HTTPS upstream are written for git to read, if the road has any of its own */
+  readonly rootsFile: string;
+  /** How this machine reaches an HTTPS upstream; directly by default */
+  readonly road?: HostRoad;
   readonly env?: NodeJS.ProcessEnv;
 }
 
@@ -33,7 +46,7 @@ export interface Transport {
 
 export async function openTransport(inputs: TransportInputs): Promise<Transport> {
   const { kind, url } = parseUpstreamUrl(inputs.record.url);
-  return kind === 'ssh' ? await openSsh(url, inputs) : openHttps(url, inputs);
+  return kind === 'ssh' ? await openSsh(url, inputs) : await openHttps(url, inputs);
 }
 
 /** `none` for what could start a program or reach a socket of the user. */
@@ -83,8 +96,10 @@ async function openSsh(url: string, { record, keyFile, knownHostsFile, env = pro
 /** Runs in a shell that git starts; constant. What it reads is gone after the first answer. */
 const HELPER = '!f() { [ "$1" = get ] && cat <&3; }; f';
 
-function openHttps(url: string, { record, vault }: TransportInputs): Transport {
-  const scheme = new URL(url).protocol.slice(0, -1);
+async function openHttps(url: string, { record, vault, road = {}, rootsFile }: TransportInputs): Promise<Transport> {
+  const { protocol, hostname } = new URL(url);
+  const scheme = protocol.slice(0, -1);
+  const proxy = proxyTo(hostname, road);
   const settings: GitSettings = {
     'credential.helper': '',
     'credential.useHttpPath': 'true',
@@ -96,6 +111,8 @@ function openHttps(url: string, { record, vault }: TransportInputs): Transport {
     'protocol.allow': 'never',
     'protocol.file.allow': 'never',
     [`protocol.${scheme}.allow`]: 'always',
+    ...(await trustSettings(road, rootsFile)),
+    ...proxySettings(proxy),
   };
   const user = record.user ?? 'git';
   const readPassword = async (): Promise<string | undefined> => {
@@ -108,13 +125,40 @@ function openHttps(url: string, { record, vault }: TransportInputs): Transport {
     url,
     async options() {
       const password = await readPassword();
-      if (password === undefined) return { settings, withheld: [] };
-      return { settings, descriptor3: `username=${user}\npassword=${password}\n`, withheld: formsOf(user, password) };
+      const own = password === undefined ? '' : `username=${user}\npassword=${password}\n`;
+      const descriptor3 = `${proxy?.login === undefined ? '' : `${proxy.login.password}\n`}${own}`;
+      const withheld = [
+        ...(password === undefined ? [] : formsOf(user, password)),
+        ...(proxy?.login === undefined ? [] : formsOf(proxy.login.user, proxy.login.password)),
+      ];
+      return { settings, withheld, ...(descriptor3 === '' ? {} : { descriptor3 }) };
     },
     async authorization() {
       const password = await readPassword();
       return password === undefined ? undefined : `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
     },
+  };
+}
+
+/** Git takes the file in the place of the roots of the system, so it has those too. */
+async function trustSettings({ extraCaPem }: HostRoad, rootsFile: string): Promise<GitSettings> {
+  if (extraCaPem === undefined) return {};
+  await writePrivateFile(rootsFile, [...hostRoots(), extraCaPem].join('\n'));
+  return { 'http.sslCAInfo': rootsFile };
+}
+
+/** The proxy is asked first, so its password is the first line on the descriptor. */
+const PROXY_HELPER = `!f() { [ "$1" = get ] && IFS= read -r word <&3 && printf 'password=%s\\n' "$word"; }; f`;
+
+/** The empty text is no proxy. */
+function proxySettings(proxy: RoadProxy | undefined): GitSettings {
+  if (proxy === undefined) return { 'http.proxy': '' };
+  const { protocol, host } = new URL(proxy.url);
+  if (proxy.login === undefined) return { 'http.proxy': proxy.url };
+  return {
+    'http.proxy': `${protocol}//${encodeURIComponent(proxy.login.user)}@${host}`,
+    'http.proxyAuthMethod': 'basic',
+    [`credential.${protocol}//${host}.helper`]: PROXY_HELPER,
   };
 }
 

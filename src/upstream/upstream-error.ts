@@ -18,6 +18,16 @@ const MEANINGS: readonly (readonly [RegExp, string, string])[] = [
     'Store a new one with `terok secret set NAME`, and name it with `terok git upstream set URL --secret NAME`.',
   ],
   [
+    /certificate verif|certificate problem/i,
+    'shows a certificate that this machine does not trust',
+    'Where it is of the CA of your company, name that in `egress.upstreamCa` of the configuration.',
+  ],
+  [
+    /\b407\b/,
+    'is behind a proxy that does not take its login',
+    'Store `user:password` under the name in `egress.upstreamProxy.secret` of the configuration.',
+  ],
+  [
     /Repository not found|does not appear to be a git repository|returned error: 404|not found/i,
     'has no such repository, or does not show it',
     'Check the address with `terok git upstream show`.',

@@ -44,6 +44,11 @@ export function knownHostsFile(projectDataDir: string): string {
   return path.join(projectDataDir, 'known_hosts');
 }
 
+/** The CAs of the upstream, as git reads them. */
+export function rootsFile(projectDataDir: string): string {
+  return path.join(projectDataDir, 'upstream-roots.pem');
+}
+
 export async function readUpstream(projectDataDir: string): Promise<UpstreamRecord | undefined> {
   return await readStateFile(upstreamFile(projectDataDir), upstreamSchema);
 }

@@ -2,7 +2,7 @@
  * Scope: one upstream: which refs it has, fetching them, pushing one object to one ref by compare and swap.
  * Out of scope: which objects may go there. Fail-safe direction: a ref that is not what the caller expects is left as it is.
  */
-import { type GitOptions, git, TerokError } from '../core/index.ts';
+import { type GitOptions, git, type HostRoad, TerokError } from '../core/index.ts';
 import { type LfsUpload, type OpenObject, uploadLfsObjects } from './lfs-upload.ts';
 import { openTransport, type Transport, type TransportInputs } from './transport.ts';
 import { explainUpstreamError, withhold } from './upstream-error.ts';
@@ -28,14 +28,17 @@ export class Upstream {
   readonly url: string;
   readonly #transport: Transport;
 
-  private constructor(transport: Transport) {
+  readonly #road: HostRoad;
+
+  private constructor(transport: Transport, road: HostRoad) {
     this.#transport = transport;
+    this.#road = road;
     this.url = transport.url;
     this.host = parseUpstreamUrl(transport.url).host;
   }
 
   static async open(inputs: TransportInputs): Promise<Upstream> {
-    return new Upstream(await openTransport(inputs));
+    return new Upstream(await openTransport(inputs), inputs.road ?? {});
   }
 
   /** Branch → commit, and the one that HEAD names. */
@@ -93,7 +96,7 @@ export class Upstream {
   /** Brings the objects of Git LFS that the upstream lacks. */
   async uploadLfs(objects: readonly LfsUpload[], openObject: OpenObject): Promise<void> {
     const authorization = await this.#transport.authorization?.();
-    await uploadLfsObjects({ url: this.#transport.url, authorization }, objects, openObject);
+    await uploadLfsObjects({ url: this.#transport.url, authorization, road: this.#road }, objects, openObject);
   }
 
   /** True where `to` only adds to `from`; false too where the repository does not have one of them. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { TerokError } from '../core/errors.ts';
+import { isLoopback } from '../core/host-road.ts';
 
 /** First line of the file of an OAuth secret; no key of a provider looks like it. */
 const MARK = 'terok-oauth-1';
@@ -70,11 +71,6 @@ export function tokenState({ accessToken, expiresAt }: OAuthSecret, now: number)
   const leftMs = Date.parse(expiresAt) - now;
   if (leftMs <= LAST_MS) return 'ended';
   return leftMs <= EARLY_MS ? 'ending' : 'fresh';
-}
-
-/** @param hostname of an address */
-export function isLoopback(hostname: string): boolean {
-  return ['127.0.0.1', 'localhost', '[::1]'].includes(hostname);
 }
 
 function isTokenEndpoint(text: string): boolean {

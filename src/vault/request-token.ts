@@ -5,14 +5,10 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import tls from 'node:tls';
 import { z } from 'zod';
 import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
-import { hostPatternCovers } from '../core/host-name.ts';
-import { hostRoots } from '../core/host-roots.ts';
-import { connectThroughProxy, type ProxyLogin } from '../core/proxy-connect.ts';
-import type { UpstreamProxy } from '../core/upstream-proxy.ts';
-import { isLoopback, type OAuthSecret } from './oauth-secret.ts';
+import { type HostRoad, openTunnel, roadOptions } from '../core/host-road.ts';
+import type { OAuthSecret } from './oauth-secret.ts';
 
 /** Tokens of an OAuth answer. */
 export interface GrantedTokens {
@@ -22,17 +18,9 @@ export interface GrantedTokens {
   readonly expiresInSeconds: number;
 }
 
-export interface TokenRequestOptions {
-  /** PEM of CAs trusted beside those of the host */
-  readonly extraCaPem?: string;
+export interface TokenRequestOptions extends HostRoad {
   /** Of all, from the first byte to the last */
   readonly timeoutMs?: number;
-  /** Proxy of the host; endpoints on its loopback are reached directly */
-  readonly proxy?: TokenProxy;
-}
-
-export interface TokenProxy extends Pick<UpstreamProxy, 'url' | 'noProxy'> {
-  readonly login?: ProxyLogin;
 }
 
 const TIMEOUT_MS = 15_000;
@@ -80,25 +68,15 @@ async function post(secret: OAuthSecret, options: TokenRequestOptions): Promise<
   return await send(secret, { url, tunnel: await Promise.race([tunnel, ended]), deadline, ...options });
 }
 
-/** Undefined where no proxy is in between. */
-async function openTunnel(url: URL, { proxy }: TokenRequestOptions, timeoutMs: number): Promise<Socket | undefined> {
-  const name = url.hostname;
-  if (proxy === undefined || isLoopback(name) || proxy.noProxy.some((pattern) => pattern === '*' || hostPatternCovers(pattern, name)))
-    return undefined;
-  const port = url.port === '' ? 443 : Number(url.port);
-  return await connectThroughProxy(proxy.url, { name, port }, { login: proxy.login, timeoutMs });
-}
-
 interface Sending extends TokenRequestOptions {
   readonly url: URL;
   readonly tunnel: Socket | undefined;
   readonly deadline: AbortSignal;
 }
 
-function send(secret: OAuthSecret, { url, tunnel, deadline, extraCaPem }: Sending): Promise<{ status: number; text: string }> {
+function send(secret: OAuthSecret, { url, tunnel, deadline, ...road }: Sending): Promise<{ status: number; text: string }> {
   const body = requestBody(secret);
   return new Promise((resolve, reject) => {
-    const trust = { ca: [...hostRoots(), ...(extraCaPem === undefined ? [] : [extraCaPem])] };
     const request = (url.protocol === 'https:' ? https : http).request(url, {
       method: 'POST',
       signal: deadline,
@@ -108,10 +86,7 @@ function send(secret: OAuthSecret, { url, tunnel, deadline, extraCaPem }: Sendin
         'content-length': Buffer.byteLength(body),
         'user-agent': 'terok',
       },
-      ...(url.protocol === 'https:' ? trust : {}),
-      ...(tunnel === undefined
-        ? { agent: false }
-        : { createConnection: () => tls.connect({ ...trust, socket: tunnel, servername: url.hostname }) }),
+      ...roadOptions(url, road, tunnel),
     });
     request.once('error', reject);
     request.once('response', (response) => {

@@ -44,6 +44,7 @@ async function openBench(init: readonly string[] = []): Promise<Bench> {
         vault,
         keyFile: projectKeyFile(vaultDir, 'shop-1'),
         knownHostsFile: path.join(vaultDir, 'known hosts'),
+        rootsFile: path.join(vaultDir, 'roots.pem'),
       }),
     async [Symbol.asyncDispose]() {
       await forge[Symbol.asyncDispose]();

@@ -8,6 +8,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
 
 export interface ForgeKey {
@@ -92,6 +93,11 @@ export class Forge implements AsyncDisposable {
 
   directory(name: string): string {
     return path.join(this.root, `${name}.git`);
+  }
+
+  /** Takes over a connection that another listener decrypted. */
+  accept(socket: Duplex): void {
+    this.#server.emit('connection', socket);
   }
 
   /** An empty bare repository `owner/name`. */
