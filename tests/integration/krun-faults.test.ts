@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
+import { MAX_LOG_BYTES } from '../../src/backends/oci/create-arguments.ts';
 import type { PodmanHost } from '../../src/backends/oci/index.ts';
 import { type Bottle, type BottleProcess, patient } from '../../src/core/index.ts';
 import { networkFiles } from '../../src/sidecars/gateway/network-files.ts';
@@ -19,10 +21,15 @@ import { openHostServers } from './krun-roads.ts';
 const run = promisify(execFile);
 const SLOW = { timeout: patient(60_000) };
 const MIB = 1024 * 1024;
+const PAUSE_MS = 15_000;
 /** The machine tries every road out each half second. */
 const ROUNDS_WITHOUT_GATEWAY = 10;
 /** Where the loader of the lab finds libkrun and its kernel; `ldconfig -p` goes on naming them when they are gone. */
 const LIBRARIES = '/usr/local/lib';
+
+async function residentMiB(pid: string): Promise<number> {
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
 
 describeUnless(await whyNoMachines(), 'faults of machines', () => {
   let under: BackendUnderTest;
@@ -121,6 +128,42 @@ describeUnless(await whyNoMachines(), 'faults of machines', () => {
     await using second = await under.reopen(bottle);
     await second.exec(['true']);
     await waitUntil(async () => Math.abs(await behind()) < 2, 15_000, 'the clock is right');
+  });
+
+  it('a machine that was paused has the time of the host', SLOW, async () => {
+    const { runtimeName } = bottle.plan;
+    const secondsInside = async (): Promise<number> => Number(await shOutput(bottle, 'date +%s.%N'));
+    const [hostBefore, before] = [Date.now() / 1000, await secondsInside()];
+    await podman.call('pause', ['pause', runtimeName]);
+    await sleep(PAUSE_MS);
+    await podman.call('go on', ['unpause', runtimeName]);
+    const after = await secondsInside();
+    // the clock that stood still would be behind by the pause
+    expect(after - before).toBeGreaterThan(PAUSE_MS / 1000);
+    expect(after).toBeLessThan(Date.now() / 1000 + 2);
+    expect(after).toBeGreaterThan(hostBefore + PAUSE_MS / 1000 - 2);
+  });
+
+  it('a guest that floods its console fills neither disk nor memory of the host, answers, and can be removed', SLOW, async () => {
+    const other = await under.launch();
+    const log = await inspect(podman, other, '{{.HostConfig.LogConfig.Path}}');
+    const processes = await Promise.all(['Pid', 'ConmonPid'].map((field) => inspect(podman, other, `{{.State.${field}}}`)));
+    const memory = (): Promise<number[]> => Promise.all(processes.map(residentMiB));
+    const before = await memory();
+    await shOutput(other, "setsid yes 'a word of a guest' >/dev/console 2>/dev/null </dev/null &", [], { user: 'root' });
+    let largest = 0;
+    const hasWrapped = async (): Promise<boolean> => {
+      const { size } = await stat(log);
+      const isLess = size < largest;
+      largest = Math.max(largest, size);
+      return isLess;
+    };
+    await waitUntil(hasWrapped, 15_000, 'the log begins anew');
+    expect(largest).toBeLessThan(1.1 * MAX_LOG_BYTES);
+    expect(await shOutput(other, 'echo answers')).toBe('answers');
+    for (const [index, now] of (await memory()).entries()) expect(now - (before[index] ?? 0)).toBeLessThan(16);
+    await under.backend.remove(other.id);
+    expect(await other.status()).toBe('missing');
   });
 
   it('a panic of the guest ends its commands and its machine', SLOW, async () => {
