@@ -58,7 +58,7 @@ finish() {
   exit 0
 }
 trap finish TERM INT
-# who reads may go away; where this is not PID 1 the signal would end it
+# who reads may go away; where this is not PID 1 the signal would end it (sshd makes it usual again for commands)
 trap '' PIPE
 
 ask_time() {
@@ -93,7 +93,7 @@ dial() {
   [[ $proof == '' ]] || printf %s "$proof" >&"$connection" 2>/dev/null
   await_word "$connection"
   if [[ $word == g ]]; then
-    { trap - PIPE; exec /usr/sbin/sshd -i -e -f /etc/terok/sshd_config; } <&"$connection" >&"$connection" {connection}>&- {never}>&- &
+    /usr/sbin/sshd -i -e -f /etc/terok/sshd_config <&"$connection" >&"$connection" {connection}>&- {never}>&- &
     disown
   fi
   exec {connection}>&-
