@@ -269,6 +269,9 @@ export const CREDENTIAL_ROWS: readonly Row<EgressBench>[] = [
         open.seen.map(({ headers }) => headers.authorization),
       );
       await second.remove();
+      managed.reset();
+      const status = await ask(first, other.phantom);
+      trial.attack('of a bottle that is gone', status === 200 || managed.seen.length > 0, `${status}`);
     },
   },
 ];
