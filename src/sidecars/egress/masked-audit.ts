@@ -13,7 +13,7 @@ export function maskedAudit(log: AuditLog, mask: (text: string) => string): Audi
   };
   return {
     record: (event) => log.record(masked(event)),
-    commit: async (event) => await log.commit(masked(event)),
+    commit: (event) => log.commit(masked(event)),
     recordLater: (event) => log.recordLater(masked(event)),
     flush: () => log.flush(),
     close: () => log.close(),
