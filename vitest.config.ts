@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** For tests that make bottles; files of these projects run one after the other. */
+/** For tests that make bottles; files run one after the other, because some of them measure or watch the whole machine. */
 const slow = {
   testTimeout: 120_000,
   hookTimeout: 300_000,
@@ -8,13 +8,30 @@ const slow = {
   globalSetup: 'tests/support/global-setup.ts',
 } as const;
 
+/** For those that look at nothing but what they made themselves: two files at a time, because most of them wait more than they compute. */
+const sideBySide = { ...slow, fileParallelism: true, maxWorkers: 2 } as const;
+
+/** Sidecars without a task around them. */
+const SIDECARS = 'tests/integration/{egress,git}-*.test.ts';
+
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'], testTimeout: 30_000 } },
-      { test: { name: 'conformance', include: ['tests/conformance/**/*.test.ts'], ...slow } },
-      { test: { name: 'integration', include: ['tests/integration/**/*.test.ts', 'tests/redteam/**/*.test.ts'], ...slow } },
-      { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...slow, testTimeout: 300_000 } },
+      project('unit', 0, { include: ['tests/unit/**/*.test.ts'], testTimeout: 30_000 }),
+      project('conformance', 1, { include: ['tests/conformance/**/*.test.ts'], ...sideBySide }),
+      project('sidecars', 2, { include: [SIDECARS], ...sideBySide }),
+      project('redteam', 3, { include: ['tests/redteam/**/*.test.ts'], ...sideBySide }),
+      project('integration', 4, { include: ['tests/integration/**/*.test.ts'], exclude: [SIDECARS], ...slow }),
+      project('e2e', 5, { include: ['tests/e2e/**/*.test.ts'], ...slow, testTimeout: 300_000 }),
     ],
   },
 });
+
+/** Projects run in their order, none beside another. */
+function project<T extends object>(
+  name: string,
+  groupOrder: number,
+  options: T,
+): { test: T & { name: string; sequence: { groupOrder: number } } } {
+  return { test: { ...options, name, sequence: { groupOrder } } };
+}

@@ -15,13 +15,18 @@ if (files.length === 0) {
 
 const WORDS = { passed: 'passed', failed: 'failed' };
 const results = JSON.parse(readFileSync(kept, 'utf8'));
+const ran = new Set();
 for (const file of files) {
   const run = JSON.parse(readFileSync(file, 'utf8'));
   const tests = run.testResults.flatMap(({ assertionResults }) => assertionResults);
   for (const { ancestorTitles, title, status } of tests) {
     const [backend] = ancestorTitles[0].split(' ');
     const [id] = title.split(' ');
-    results[backend] = { ...results[backend], [id]: WORDS[status] ?? 'skipped' };
+    const word = WORDS[status] ?? 'skipped';
+    // one run skips what another of the same set runs
+    if (word === 'skipped' && ran.has(`${backend} ${id}`)) continue;
+    if (word !== 'skipped') ran.add(`${backend} ${id}`);
+    results[backend] = { ...results[backend], [id]: word };
   }
 }
 writeFileSync(kept, `${JSON.stringify(results, null, 2)}\n`);

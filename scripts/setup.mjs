@@ -29,6 +29,8 @@ export const TEST_PROGRAMS = [
   { program: 'pkill', package: 'procps', why: 'ends the processes of that user' },
   { program: 'openssl', package: 'openssl', why: 'checks certificates in tests' },
   { program: 'strace', package: 'strace', why: 'sees which programs a command starts' },
+  { program: 'qemu-system-x86_64', package: 'qemu-system-x86', why: 'emulates the computer in which machines are tested' },
+  { program: 'mke2fs', package: 'e2fsprogs', why: 'makes the disks of that computer' },
   { program: 'tmux', package: 'tmux', why: 'is the terminal of tests' },
   { program: 'zsh', package: 'zsh', why: 'reads its completion script in a test' },
   { program: 'fish', package: 'fish', why: 'reads its completion script in a test' },

@@ -338,7 +338,11 @@ describe('what is taken or missing', () => {
 
   it('a secret that is not stored: its name and how it is stored', async () => {
     const error = await refusalOf(['run', repository, '--agent', 'claude', '-p', 'x']);
-    expect(error).toMatchObject({ code: 'SECRET_MISSING', exitStatus: 123, hint: 'Store it with `terok secret set anthropic`.' });
+    expect(error).toMatchObject({
+      code: 'SECRET_MISSING',
+      exitStatus: 123,
+      hint: 'Store it with `terok secret set claude-login` or `terok secret set anthropic`.',
+    });
   });
 
   it('a directory of terok that cannot be written', async () => {

@@ -4,7 +4,8 @@
  * Scope: the program at one of a few places that belong to the system, its version, the libraries that it opens.
  * Fail-safe direction: no configuration and no PATH can name another program, and one that others than root may write is not used.
  */
-import { realpath, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ignoreCodes, type ProbeFinding, patient, run } from '../../core/index.ts';
 import { compareVersions } from '../oci/index.ts';
@@ -32,6 +33,7 @@ export type FoundKrun = { readonly krun: Krun } | { readonly findings: readonly 
 export async function findKrun(paths: readonly string[] = KRUN_PATHS): Promise<FoundKrun> {
   const found = await firstExisting(paths);
   if (found === undefined) return { findings: [missing(paths)] };
+  if (!(await isExecutable(found))) return { findings: [notExecutable(found)] };
   const [version, libkrun, libkrunfw, unsafe] = await Promise.all([
     describeProgram(found),
     libraryVersion('libkrun.so.1'),
@@ -56,6 +58,14 @@ const INSTALL = 'Install crun with libkrun, for example `dnf install crun-krun` 
 
 function missing(paths: readonly string[]): ProbeFinding {
   return { code: 'KRUN_MISSING', message: `There is no \`krun\` at ${paths.map((each) => `\`${each}\``).join(' or ')}.`, fix: INSTALL };
+}
+
+async function isExecutable(file: string): Promise<boolean> {
+  return (await ignoreCodes(['EACCES'], async () => (await access(file, constants.X_OK), true))) === true;
+}
+
+function notExecutable(file: string): ProbeFinding {
+  return { code: 'KRUN_NOT_EXECUTABLE', message: `\`${file}\` may not be executed here.`, fix: `\`chmod 755 ${file}\`, as root.` };
 }
 
 async function writableByOthers(file: string): Promise<ProbeFinding | undefined> {

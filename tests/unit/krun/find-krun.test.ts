@@ -38,6 +38,10 @@ describe('the runtime of machines', () => {
     if (process.getuid?.() === 0) expect(await codesOf('crun version 1.28\n+LIBKRUN')).not.toContain('KRUN_WRITABLE');
   });
 
+  it('must be executable', async () => {
+    expect(await codesOf('crun version 1.28\n+LIBKRUN', 0o644)).toEqual(['KRUN_NOT_EXECUTABLE']);
+  });
+
   it('must open a libkrun that loses nothing and damages nothing, and says so', () => {
     expect(libraryProblem(LIBKRUN, undefined)).toMatchObject({ code: 'LIBKRUN_MISSING' });
     expect(libraryProblem(LIBKRUN, '1.18.0')).toMatchObject({

@@ -1,0 +1,39 @@
+export interface MachineSuite {
+  readonly name: string;
+  /** Arguments of vitest */
+  readonly tests: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const conformance = (name: string, half: string, shard: string): MachineSuite => ({
+  name: `krun conformance, ${name}`,
+  tests: ['--project', 'conformance', 'tests/conformance/krun.test.ts'],
+  env: { TEROK_CONFORMANCE_HALF: half, TEROK_CONFORMANCE_SHARD: shard },
+});
+
+/** The agent whose task runs in a machine. */
+export const AGENT = 'codex';
+
+/** What runs in every `npm test`, the longest first. */
+const USUAL: readonly MachineSuite[] = [
+  conformance('one machine, first half', 'shared', '1/2'),
+  conformance('one machine, second half', 'shared', '2/2'),
+  {
+    name: `krun agent task, ${AGENT}`,
+    tests: ['--project', 'e2e', 'tests/e2e/agents.test.ts'],
+    env: { TEROK_BACKEND: 'krun', TEROK_TEST_AGENT: AGENT },
+  },
+  { name: 'krun red team', tests: ['--project', 'redteam', 'tests/redteam/sealed-machine.test.ts'] },
+];
+
+/** What takes longer than CI may. */
+const LONG: readonly MachineSuite[] = [
+  conformance('own machines, first half', 'own', '1/2'),
+  conformance('own machines, second half', 'own', '2/2'),
+];
+
+/** Those whose names have one of these words; without words the usual ones. */
+export function machineSuites(words: readonly string[] | undefined): readonly MachineSuite[] {
+  if (words === undefined) return USUAL;
+  return [...USUAL, ...LONG].filter(({ name }) => words.some((word) => name.includes(word)));
+}
