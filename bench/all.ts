@@ -9,7 +9,7 @@ import path from 'node:path';
 import { renderReport } from './report.ts';
 import { describeMachine, round } from './summary.ts';
 
-const NAMES = ['startup', 'run', 'exec', 'gateway', 'egress', 'git', 'review'] as const;
+const NAMES = ['startup', 'run', 'exec', 'gateway', 'egress', 'data-loss', 'git', 'review'] as const;
 const RESULTS = path.join(import.meta.dirname, 'results');
 const PAGE = path.join(import.meta.dirname, '../docs/performance.md');
 const TIMEOUT_MS = 40 * 60_000;
