@@ -80,7 +80,8 @@ await_word() {
   while :; do
     IFS= read -r -N 1 \${own_clock:+-t 60} -u "$1" word
     case $?$word in
-    0t) read -r -u "$1" time && set_clock "$time" ;;
+    # whoever took the place of a gateway that is gone may answer anything, and bash runs what stands in an expression
+    0t) read -r -n 20 -u "$1" time && [[ $own_clock != '' && $time =~ ^[1-9][0-9]{15}$ ]] && set_clock "$time" ;;
     0* | 1) return ;;
     *) ask_time "$1" ;;
     esac
