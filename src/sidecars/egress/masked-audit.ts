@@ -6,10 +6,8 @@ const CHOSEN = ['host', 'target', 'detail'] as const;
 /** An audit log in which the values that `mask` knows stand as `*`. */
 export function maskedAudit(log: AuditLog, mask: (text: string) => string): AuditLog {
   const masked = (event: AuditEvent): AuditEvent => {
-    const changed = CHOSEN.map((field) => [field, event[field]] as const).flatMap(([field, text]) =>
-      typeof text === 'string' && mask(text) !== text ? [[field, mask(text)] as const] : [],
-    );
-    return changed.length === 0 ? event : { ...event, ...Object.fromEntries(changed) };
+    const texts = CHOSEN.map((field) => [field, event[field]] as const).filter((entry) => typeof entry[1] === 'string');
+    return { ...event, ...Object.fromEntries(texts.map(([field, text]) => [field, mask(String(text))])) };
   };
   return {
     record: (event) => log.record(masked(event)),

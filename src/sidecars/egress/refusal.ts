@@ -87,7 +87,7 @@ export function grpcRefusal(refusal: Refusal): Record<string, string | number> {
     ':status': 200,
     'content-type': 'application/grpc',
     'grpc-status': GRPC_CODES[REFUSAL_STATUS[refusal.reason]] ?? PERMISSION_DENIED,
-    'grpc-message': `terok refused this: ${refusal.message}. ${refusal.hint}`.replace(NOT_PLAIN, encodeURIComponent),
+    'grpc-message': `terok refused this: ${refusal.message}. ${refusal.hint}`.toWellFormed().replace(NOT_PLAIN, encodeURIComponent),
     [REFUSAL_HEADER]: refusal.reason,
   };
 }
