@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SECRET_NAME } from '../core/index.ts';
 import { credentialPlaceFields, oneCredentialPlace } from '../core/resolve/index.ts';
 import { environmentName, plannedFile, text } from './roster-fields.ts';
 
@@ -25,10 +26,7 @@ const login = z.strictObject({
 });
 
 const fields = {
-  secret: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
-    .describe('Name of the secret in the vault'),
+  secret: z.string().regex(SECRET_NAME, 'expected the name of a secret, such as `anthropic`').describe('Name of the secret in the vault'),
   provider: z
     .string()
     .regex(/^[a-z0-9-]{1,40}$/)

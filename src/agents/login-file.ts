@@ -1,3 +1,4 @@
+import { parseJson } from '../core/index.ts';
 import type { AgentCredential } from './credential-schema.ts';
 import type { Roster } from './load-roster.ts';
 
@@ -17,16 +18,6 @@ export interface LoginInput {
 export function loginFromFile(roster: Roster, name: string, text: string): LoginInput | undefined {
   const credential = [...roster.values()].flatMap(({ agent }) => agent.credentials).find(({ secret, login }) => secret === name && login);
   return credential?.login === undefined ? undefined : readLogin(credential.login, parseJson(text));
-}
-
-/** Undefined where it is none, such as a token by itself. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function readLogin(

@@ -58,6 +58,7 @@ export { hostRoots } from './host-roots.ts';
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';
 export { ownFile } from './own-file.ts';
+export { parseJson } from './parse-json.ts';
 export { bottleDirs, makePrivateDir, resolvePaths, type TerokPaths } from './paths.ts';
 export { patient } from './patience.ts';
 export { helperEnvironment, type RunOptions, type RunResult, run, runOrThrow } from './process.ts';
@@ -91,6 +92,7 @@ export { mintSlug, reserveName, reserveSlug, resolveSlugPrefix, type SlugWish, t
 export { type Clock, endAfter, msLeft, readClock } from './route-end.ts';
 export { type GitOptions, git, gitText, resolveRevision } from './run-git.ts';
 export { RuntimeBackend } from './runtime-backend.ts';
+export { SECRET_NAME } from './secret-name.ts';
 export { settleAll } from './settle-all.ts';
 export { isTaskBranch, MAX_SLUG_LENGTH, parseSlug } from './slug.ts';
 export { splitNul } from './split-nul.ts';

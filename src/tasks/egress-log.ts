@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { ignoreCodes } from '../core/index.ts';
+import { ignoreCodes, parseJson } from '../core/index.ts';
 import { grantCommand } from '../sidecars/egress/index.ts';
 import type { EgressLogEntry } from './egress-api.ts';
 
@@ -93,18 +93,9 @@ async function readFrom(file: string, at: number): Promise<{ readonly text: stri
 
 function entriesOf(text: string, slug: string): readonly EgressLogEntry[] {
   return text.split('\n').flatMap((each) => {
-    const parsed = line.safeParse(toJson(each));
+    const parsed = line.safeParse(parseJson(each));
     return parsed.success && !NOT_DECISIONS.has(parsed.data.kind) ? [toEntry(parsed.data, slug)] : [];
   });
-}
-
-function toJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }
 
 function toEntry({ target, ...entry }: z.output<typeof line>, slug: string): EgressLogEntry {

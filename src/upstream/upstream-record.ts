@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { readStateFile, writeStateFile } from '../core/index.ts';
+import { readStateFile, SECRET_NAME, writeStateFile } from '../core/index.ts';
 
-const secretName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
+const secretName = z.string().regex(SECRET_NAME);
 
 const forgeSchema = z.strictObject({
   kind: z.enum(['gitea', 'github', 'gitlab']),

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { TerokError } from '../core/errors.ts';
 import { isLoopback } from '../core/host-road.ts';
+import { parseJson } from '../core/parse-json.ts';
 
 /** First line of the file of an OAuth secret; no key of a provider looks like it. */
 const MARK = 'terok-oauth-1';
@@ -78,14 +79,4 @@ function isTokenEndpoint(text: string): boolean {
   const url = new URL(text);
   const isBare = url.username === '' && url.password === '' && url.search === '' && url.hash === '';
   return isBare && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    // The message of the error quotes the text, and the text holds tokens
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

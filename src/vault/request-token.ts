@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
 import { type HostRoad, openTunnel, roadOptions } from '../core/host-road.ts';
+import { parseJson } from '../core/parse-json.ts';
 import type { OAuthSecret } from './oauth-secret.ts';
 
 /** Tokens of an OAuth answer. */
@@ -139,13 +140,4 @@ function failed(name: string, why: string): TerokError {
     context: { name },
     hint: 'It is asked again at the next request; look whether the server can be reached from this machine.',
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
 }

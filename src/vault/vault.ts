@@ -9,9 +9,9 @@ import path from 'node:path';
 import { ignoreCodes, TerokError } from '../core/errors.ts';
 import { withLock } from '../core/lock.ts';
 import { makePrivateDir } from '../core/paths.ts';
+import { SECRET_NAME } from '../core/secret-name.ts';
 import { Secret } from './secret.ts';
 
-const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 /** Room for a private key or a service account file. */
 const MAX_SECRET_BYTES = 64 * 1024;
 /** No name of a secret starts with a dot, so a torn write is never listed. */
@@ -20,7 +20,7 @@ const TORN_AFTER_MS = 60_000;
 
 /** Returns `text` when it can name a secret, otherwise throws USAGE. */
 export function parseSecretName(text: string): string {
-  if (NAME.test(text) && !text.includes('..')) return text;
+  if (SECRET_NAME.test(text) && !text.includes('..')) return text;
   throw new TerokError(
     'USAGE',
     `A secret's name has 1 to 64 lower-case letters, digits, dots, hyphens and underscores; got ${JSON.stringify(text.slice(0, 80))}.`,
@@ -109,7 +109,7 @@ export class Vault {
   async list(): Promise<readonly string[]> {
     const entries = (await ignoreCodes(['ENOENT'], () => readdir(this.#dir, { withFileTypes: true }))) ?? [];
     return entries
-      .filter((entry) => entry.isFile() && NAME.test(entry.name))
+      .filter((entry) => entry.isFile() && SECRET_NAME.test(entry.name))
       .map((entry) => entry.name)
       .sort();
   }

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import { ignoreCodes, writeStateFile } from '../../core/index.ts';
+import { ignoreCodes, parseJson, writeStateFile } from '../../core/index.ts';
 import type { ImageDescription } from './inspect.ts';
 import type { PodmanHost } from './podman-host.ts';
 
@@ -42,13 +42,7 @@ export async function rememberImage(host: PodmanHost, description: ImageDescript
 
 /** A note that cannot be read is made again: nothing is lost with it. */
 function parse<T>(text: string | undefined, schema: z.ZodType<T>): T | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return schema.safeParse(JSON.parse(text)).data;
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
+  return text === undefined ? undefined : schema.safeParse(parseJson(text)).data;
 }
 
 function descriptionFile(host: PodmanHost, id: string): string {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MAX_PUBLISHED_PORTS, parsePublishedPort } from '../published-port.ts';
 import { type ComparedRoute, routeConflict } from '../resolve/route-conflicts.ts';
 import { configuredRouteSchema, wishedRouteSchema } from '../resolve/route-schema.ts';
+import { SECRET_NAME } from '../secret-name.ts';
 import { egressSetName, egressSetsSchema } from './egress-sets-schema.ts';
 import { upstreamProxySchema } from './upstream-proxy-schema.ts';
 
@@ -62,7 +63,7 @@ const modelSchema = z.strictObject({
   model: z.string().min(1).max(200).optional().describe('Model of this agent'),
   secret: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret, such as `anthropic`')
+    .regex(SECRET_NAME, 'expected the name of a secret, such as `anthropic`')
     .optional()
     .describe('Which of its secrets the agent uses, where more than one is stored'),
 });

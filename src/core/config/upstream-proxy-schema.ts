@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TerokError } from '../errors.ts';
+import { SECRET_NAME } from '../secret-name.ts';
 import type { UpstreamProxy } from '../upstream-proxy.ts';
 
 /** The variables of this machine say which proxy. */
@@ -19,7 +20,7 @@ export const upstreamProxySchema = z.strictObject({
     .describe('The proxy, or `environment` for what HTTPS_PROXY, ALL_PROXY and NO_PROXY of this machine say'),
   secret: z
     .string()
-    .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'expected the name of a secret')
+    .regex(SECRET_NAME, 'expected the name of a secret')
     .optional()
     .describe('Secret `user:password` of the vault with which the proxy is asked'),
   noProxy: z.array(directName).max(200).default([]).describe('Names that are reached without the proxy'),

@@ -4,13 +4,14 @@
  */
 import { z } from 'zod';
 import { DATA_LOSS_ACTIONS } from '../data-loss-rule.ts';
+import { SECRET_NAME } from '../secret-name.ts';
 import { UNUSABLE_HEADERS } from './unusable-headers.ts';
 
 const PLACES = ['header', 'basicUser', 'queryParameter', 'awsSigV4'] as const;
 
 const secret = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'is a name as `terok secret list` shows it')
+  .regex(SECRET_NAME, 'is a name as `terok secret list` shows it')
   .describe('Name of the secret in the vault; the value never enters the policy');
 const phantom = z
   .string()

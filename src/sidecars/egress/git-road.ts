@@ -5,6 +5,7 @@
  */
 import type { EgressPolicy, Route } from '../../core/egress-policy.ts';
 import { isGateHost } from '../../core/forge-hosts.ts';
+import { parseJson } from '../../core/parse-json.ts';
 import { normalisePath } from '../../core/request-path.ts';
 import type { Denied, EgressRequest } from './decide.ts';
 import type { HeaderList } from './headers.ts';
@@ -107,7 +108,7 @@ function isPlain(headers: HeaderList = []): boolean {
 
 /** A GraphQL document without a mutation, or an LFS batch that downloads. */
 export function onlyAsks(target: string, body: Buffer): boolean {
-  const parsed = parseJson(body);
+  const parsed = parseJson(body.toString('utf8'));
   if (LFS_BATCH.test(target.split('?', 1)[0] ?? '')) return fieldOf(parsed, 'operation') === 'download';
   const documents = Array.isArray(parsed) ? parsed : [parsed];
   return documents.length > 0 && documents.every((document) => isQuery(fieldOf(document, 'query')));
@@ -125,14 +126,6 @@ function isQuery(text: unknown): boolean {
   if (typeof text !== 'string') return false;
   const words = text.replaceAll(/"""(?:\\"""|[\s\S])*?(?:"""|$)|"(?:\\.|[^"\\\n])*"|#[^\n\r]*/g, ' ');
   return !/"/.test(words) && !/(?:^|[^\w$@.])(?:mutation|subscription)(?!\w|\s*:)/.test(words);
-}
-
-function parseJson(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function denied(name: string, route: Route): Denied {

@@ -4,6 +4,7 @@
  */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { systemCodeOf, TerokError } from '../../core/errors.ts';
+import { parseJson } from '../../core/parse-json.ts';
 
 /**
  * What `parse` makes of the file; undefined where there is none.
@@ -41,13 +42,5 @@ function readText(file: string): string | undefined {
   } catch (error) {
     if (systemCodeOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
