@@ -49,7 +49,11 @@ export const TEST_PROGRAMS = [
 export function findMissing({ root = ROOT, env = process.env, forTests = false } = {}) {
   const wanted = forTests ? [...PROGRAMS, ...TEST_PROGRAMS] : PROGRAMS;
   const programs = wanted.filter(({ program }) => findProgram(program, env) === undefined);
-  return { npm: staleModules(root), node: nodePath(root) === undefined, programs };
+  const npm = staleModules(root);
+  const node = nodePath(root);
+  // `npm ci` also takes away the Node that an earlier set-up brought.
+  const goes = npm !== undefined && node?.startsWith(path.join(root, 'node_modules'));
+  return { npm, node: node === undefined || goes === true, programs };
 }
 
 /** A Node that is new enough: this one, or the one of the npm package `node`; undefined where there is none. */
@@ -98,7 +102,7 @@ function plan(missing, env) {
   if (missing.node) {
     steps.push({
       what: `Node ${REQUIRED_MAJOR} or newer`,
-      why: `this is ${process.versions.node}; the npm package \`node\` brings one`,
+      why: 'the npm package `node` brings one',
       commands: [['npm', 'rebuild', 'node', '--loglevel=error']],
     });
   }

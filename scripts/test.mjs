@@ -67,8 +67,18 @@ function printCounts(runs) {
     total.failed += counts.skips.filter(({ reason }) => reason === undefined).length;
   }
   if (unhandled > 0) console.log(`errors outside any test: ${unhandled}`);
+  for (const { name, message } of Object.values(projects).flatMap(({ failures }) => failures))
+    console.log(`failed: ${name}\n${indent(message)}`);
   console.log(line(total));
   return total;
+}
+
+/** The first lines of a text that may be long. */
+function indent(text) {
+  return text
+    .split('\n', 12)
+    .map((one) => `    ${one}`)
+    .join('\n');
 }
 
 function line({ passed, failed, skipped }) {

@@ -34,6 +34,19 @@ test('an optional package of another platform is not missed', () => {
   expect(findMissing({ root }).npm).toBeUndefined();
 });
 
+test('the Node among the npm packages is made again with them', () => {
+  const { execPath } = process;
+  lock('package-lock.json', { 'node_modules/zod': { version: '4.0.0' } });
+  lock('node_modules/.package-lock.json', { 'node_modules/zod': { version: '3.0.0' } });
+  try {
+    expect(findMissing({ root }).node).toBe(false);
+    process.execPath = path.join(root, 'node_modules/node/bin/node');
+    expect(findMissing({ root }).node).toBe(true);
+  } finally {
+    process.execPath = execPath;
+  }
+});
+
 test('a program that is nowhere on the PATH is missing, one that is there is not', () => {
   const bin = path.join(root, 'bin');
   mkdirSync(bin);
