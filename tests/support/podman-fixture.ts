@@ -75,7 +75,7 @@ export async function openPodmanFixture({
       await bottle.stop({ graceMs: 0 });
       await closeSealedNetwork(gateway);
       await rm(gateway.runtimeDir, { recursive: true, force: true });
-      return await backend.open(bottle.plan, await reopenSealedNetwork(gateway));
+      return await backend.open(bottle.plan, await reopenSealedNetwork(gateway, networkOptions(home.paths)));
     },
     cleanup: async () => {
       for (const { id } of await backend.list()) await backend.remove(id);
@@ -103,6 +103,11 @@ function specOf(changes: Partial<BottleSpec> & Pick<BottleSpec, 'slug' | 'image'
   };
 }
 
+/** As a task does it. */
+function networkOptions(paths: TerokPaths): { readonly compileCacheDir: string } {
+  return { compileCacheDir: path.join(paths.cache, 'compiled') };
+}
+
 async function openNetwork(backend: BottleBackend, plan: BottlePlan, paths: TerokPaths): Promise<Launched> {
   const identity = await createChannelIdentity(plan.stateDir);
   const ca = { certificate: path.join(plan.stateDir, 'ca/certificate.pem'), key: path.join(plan.stateDir, 'ca/key.pem') };
@@ -124,7 +129,7 @@ async function openNetwork(backend: BottleBackend, plan: BottlePlan, paths: Tero
     ...(ports === undefined ? {} : { published: { address: await acquireLoopbackAlias(paths, slug), ports } }),
     ...(backend.capabilities.ownKernel ? { controlProof: digestOfProof(controlProof(identity)) } : {}),
   };
-  return { gateway, network: await openSealedNetwork(gateway) };
+  return { gateway, network: await openSealedNetwork(gateway, networkOptions(paths)) };
 }
 
 function launch(

@@ -12,7 +12,7 @@ import { RESIZE_OK_STATUS } from './quirks.ts';
 /** The service ends by itself after this long without a connection, so a killed terok leaves none behind. */
 const IDLE_SECONDS = 10;
 const START_TIMEOUT_MS = patient(10_000);
-const POLL_MS = 2;
+const POLL_MS = patient(2);
 
 /** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
 export class ApiService {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { type CallOptions, ignoreCodes } from '../../core/index.ts';
+import { type CallOptions, ignoreCodes, patient } from '../../core/index.ts';
 import { parsePodmanJson } from './inspect.ts';
 import type { PodmanHost } from './podman-host.ts';
 
@@ -84,8 +84,8 @@ async function removeOne(host: PodmanHost, id: string, pid: number, options: Cal
   return (reports ?? []).every(({ Err }) => Err == null || Err === '');
 }
 
-const DEATH_MS = 500;
-const POLL_MS = 2;
+const DEATH_MS = patient(500);
+const POLL_MS = patient(2);
 
 /** Podman looks after a process that it killed ten times a second; one that is gone by then is not waited for. */
 async function killFirstProcess(pid: number): Promise<void> {

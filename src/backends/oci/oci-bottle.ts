@@ -40,7 +40,7 @@ interface Cancel {
 }
 
 const ANSWER_TIMEOUT_MS = patient(30_000);
-const STATUS_INTERVAL_MS = 500;
+const STATUS_INTERVAL_MS = patient(500);
 const DEFAULT_GRACE_MS = 5_000;
 const STOP_MARGIN_MS = patient(30_000);
 

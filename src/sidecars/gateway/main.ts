@@ -4,6 +4,7 @@
  * The helper that opens the listeners starts before the parts are loaded, because both take their time.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isTerokError, messageOf } from '../../core/errors.ts';
 import { patient } from '../../core/patience.ts';
@@ -48,6 +49,8 @@ async function run(): Promise<void> {
   catchUpPause(plan);
   watch(holder);
   collectWhenIdle();
+  // a gateway that is killed later has left the next one what it compiled
+  flushCompileCache();
 }
 
 async function loadGateway(listeners: GatewayListeners): Promise<Gateway> {
@@ -73,7 +76,7 @@ async function waitForHolder(): Promise<ProcessIdentity> {
     const holder = recordedProcess(files.holder);
     if (holder !== undefined) return holder;
     if (Date.now() > deadline) process.exit(EXIT.clean);
-    await sleep(2);
+    await sleep(patient(2));
   }
 }
 

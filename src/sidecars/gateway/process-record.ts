@@ -53,7 +53,7 @@ async function hasVanished(identity: ProcessIdentity, withinMs: number): Promise
   const deadline = Date.now() + withinMs;
   while (isAlive(identity)) {
     if (Date.now() > deadline) return false;
-    await sleep(3);
+    await sleep(patient(3));
   }
   return true;
 }

@@ -9,8 +9,8 @@ import type { NetworkFiles } from './network-files.ts';
 import { recordedProcess } from './process-record.ts';
 
 const READY_MS = patient(20_000);
-/** Short: every bottle's start waits for this. */
-const POLL_MS = 3;
+/** Short: every bottle's start waits for this; but where each look takes long, looking must not hold up what it waits for. */
+const POLL_MS = patient(3);
 const STATUS_MS = patient(3_000);
 /** Another opener may have ended this keeper and be about to start its own. */
 const SUCCESSOR_MS = patient(500);
@@ -33,6 +33,7 @@ function hasEnded(child: ChildProcess): boolean {
 
 /** Undefined where no gateway answers. */
 export async function askStatus(files: NetworkFiles): Promise<GatewayStatus | undefined> {
+  if (!existsSync(files.controlSocket)) return undefined;
   try {
     return (await askGateway(files.controlSocket, { command: 'status' }, STATUS_MS)) as GatewayStatus;
   } catch (error) {
