@@ -20,6 +20,7 @@ export interface SshProcessOptions {
  */
 const STDERR_BACKLOG_BYTES = 16 * 1024 * 1024;
 const STDOUT_BACKLOG_BYTES = 256 * 1024;
+/** The end of a terminal's input. Told of another one, the server hangs up on a program that closes its terminal before it ends. */
 const END_OF_TRANSMISSION = '\u0004';
 
 export type Ending = Extract<ExitStatus, { readonly kind: 'timedOut' | 'cancelled' }>;
@@ -124,7 +125,8 @@ export class SshProcess implements BottleProcess {
         channel.write(chunk, () => this.#writeDone());
       },
       final: (done) => {
-        if (!this.#over) channel.end(terminal ? END_OF_TRANSMISSION : undefined);
+        if (!this.#over && terminal) channel.write(END_OF_TRANSMISSION);
+        else if (!this.#over) channel.end();
         done();
       },
     });

@@ -398,6 +398,13 @@ describeUnless(reason, 'exec channel', () => {
       }
     });
 
+    test('a reader at the end of its input may close its terminal before it ends', async () => {
+      const running = await channel.spawn(['sh', '-c', 'cat; exec <&- >&- 2>&-; sleep 0.5; exit 5'], { terminal });
+      running.stdin.end();
+      running.stdout.resume();
+      expect(await running.exited).toEqual({ kind: 'exited', code: 5 });
+    });
+
     test('exit codes and commands that do not exist are told as without one', async () => {
       expect((await sh('exit 7', { terminal })).status).toEqual({ kind: 'exited', code: 7 });
       await expect(channel.exec(['nope'], { terminal })).rejects.toMatchObject({ code: 'NOT_FOUND' });
