@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientChannel } from 'ssh2';
 import { type ExecOptions, messageOf, patient, TerokError } from '../core/index.ts';
 import type { ChannelTransport } from './connection.ts';
-import { EXEC_VARIABLE, killScript, signalScript } from './kill-tree.ts';
+import { EXEC_VARIABLE, killScript, NOBODY, signalScript } from './kill-tree.ts';
 import { Marks } from './marks.ts';
 import { startError } from './outcome.ts';
 import { toShellCommand } from './shell-command.ts';
-import { type Ending, SshProcess, signalName } from './ssh-process.ts';
+import { type Ending, type FirstProcess, SshProcess, signalName } from './ssh-process.ts';
 
 /** A kill waits no longer than this for the bottle. */
 const KILL_WALL_MS = patient(3_000);
@@ -27,7 +27,7 @@ export async function spawnOn(connection: ChannelTransport, argv: readonly strin
         marks,
         terminal: options.terminal !== undefined,
         onLoss: (listener) => connection.onLoss(listener),
-        signalTree: (signal) => signalTree(connection, execId, signal),
+        signalTree: (signal, first) => signalTree(connection, { execId, first }, signal),
       });
     const process = await limit.race(
       connection.run({ script, terminal: options.terminal }, attach),
@@ -67,39 +67,50 @@ async function neverStarted(process: SshProcess): Promise<TerokError> {
   }
 }
 
-/** Sends a signal to the whole tree of a command, by a second command of the same user; never longer than `KILL_WALL_MS`. */
-async function signalTree(connection: ChannelTransport, execId: string, name: string): Promise<void> {
+interface Command {
+  readonly execId: string;
+  readonly first: FirstProcess;
+}
+
+/**
+ * Sends a signal to the whole tree of a command, by a second command of the same user; never longer than `KILL_WALL_MS`. Where nobody is
+ * found although the first process lives, it is still on its way to become the command.
+ */
+async function signalTree(connection: ChannelTransport, { execId, first }: Command, name: string): Promise<void> {
   const signal = signalName(name);
   if (!(`SIG${signal}` in constants.signals)) throw new TerokError('USAGE', `There is no signal \`${name}\`.`);
-  const script = signal === 'KILL' ? killScript(execId) : signalScript(execId, signal);
   const wall = AbortSignal.timeout(KILL_WALL_MS);
   while (!wall.aborted) {
-    if (await Promise.race([runScript(connection, script), sleep(KILL_WALL_MS, true, { ref: false })])) return;
+    const { pid, hasEnded } = first;
+    const tree = { execId, pid: hasEnded ? undefined : pid };
+    const script = signal === 'KILL' ? killScript(tree) : signalScript(tree, signal);
+    const code = await Promise.race([runScript(connection, script), sleep(KILL_WALL_MS, undefined, { ref: false })]);
+    if (code === 0 || (code === NOBODY && hasEnded)) return;
     await sleep(KILL_RETRY_MS);
   }
 }
 
-/** True when the script ran to its end, or when there is nobody left to ask. */
-async function runScript(connection: ChannelTransport, script: string): Promise<boolean> {
+/** The exit code of the script, 0 also where there is nobody left to ask; undefined where it did not run to its end. */
+async function runScript(connection: ChannelTransport, script: string): Promise<number | undefined> {
   try {
     const ended = await connection.run({ script }, (channel) => endOf(connection, channel));
     return await ended.exited;
   } catch (error) {
-    return error instanceof TerokError && error.code === 'CHANNEL_LOST' && messageOf(error) !== '';
+    return error instanceof TerokError && error.code === 'CHANNEL_LOST' && messageOf(error) !== '' ? 0 : undefined;
   }
 }
 
 /** The promise stands in an object, or else awaiting the start would await the end as well. */
-function endOf(connection: ChannelTransport, channel: ClientChannel): { readonly exited: Promise<boolean> } {
-  const exited = new Promise<boolean>((resolve) => {
-    const forget = connection.onLoss(() => resolve(true));
+function endOf(connection: ChannelTransport, channel: ClientChannel): { readonly exited: Promise<number | undefined> } {
+  const exited = new Promise<number | undefined>((resolve) => {
+    const forget = connection.onLoss(() => resolve(0));
     channel.on('exit', (code: number | null) => {
       forget();
-      resolve(code === 0);
+      resolve(code ?? undefined);
       channel.close();
     });
-    channel.on('close', () => resolve(false));
-    channel.on('error', () => resolve(false));
+    channel.on('close', () => resolve(undefined));
+    channel.on('error', () => resolve(undefined));
     channel.resume();
     channel.stderr.resume();
     channel.end();

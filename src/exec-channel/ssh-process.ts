@@ -11,7 +11,14 @@ export interface SshProcessOptions {
   /** Calls back once when the connection is lost */
   readonly onLoss: (listener: (reason: string) => void) => () => void;
   /** Signals everything that the command started; `KILL` also waits until nothing is left */
-  readonly signalTree: (signal: string) => Promise<void>;
+  readonly signalTree: (signal: string, first: FirstProcess) => Promise<void>;
+}
+
+/** The shell that becomes the command. */
+export interface FirstProcess {
+  /** In the bottle; undefined until it has said so */
+  readonly pid?: number;
+  readonly hasEnded: boolean;
 }
 
 /**
@@ -41,6 +48,7 @@ export class SshProcess implements BottleProcess {
   #settle: (status: ExitStatus) => void = () => undefined;
   #pendingWrite: (() => void) | undefined;
   #failed: Mark | undefined;
+  readonly #first: { pid?: number; hasEnded: boolean } = { hasEnded: false };
   #ending: Ending | undefined;
   #over = false;
 
@@ -48,7 +56,7 @@ export class SshProcess implements BottleProcess {
     this.#options = options;
     this.exited = new Promise((resolve) => (this.#settle = resolve));
     this.started = new Promise((resolve) => (this.#start = resolve));
-    this.#filter = new MarkFilter(options.marks, (mark) => (mark.kind === 'failed' ? (this.#failed = mark) : this.#start(mark)));
+    this.#filter = new MarkFilter(options.marks, (mark) => this.#onMark(mark));
     this.stdin = this.#makeStdin();
     this.stdout = makeSink(options.channel, STDOUT_BACKLOG_BYTES);
     this.stderr = makeSink(options.channel.stderr, STDERR_BACKLOG_BYTES);
@@ -70,14 +78,14 @@ export class SshProcess implements BottleProcess {
   }
 
   async kill(signal: string): Promise<void> {
-    if (!this.#over) await this.#options.signalTree(signal);
+    if (!this.#over) await this.#options.signalTree(signal, this.#first);
   }
 
   /** Kills the whole tree; the command then counts as ended in the given way. */
   async end(ending: Ending): Promise<void> {
     if (this.#over || this.#ending !== undefined) return;
     this.#ending = ending;
-    await this.#options.signalTree('KILL');
+    await this.#options.signalTree('KILL', this.#first);
     this.#finish(ending);
   }
 
@@ -138,8 +146,15 @@ export class SshProcess implements BottleProcess {
     done?.();
   }
 
+  #onMark(mark: Mark): void {
+    if (mark.kind === 'failed') this.#failed = mark;
+    else this.#start(mark);
+    if (mark.kind === 'started') this.#first.pid = mark.value;
+  }
+
   #onExit(code: number | null, signal: string | undefined): void {
     const status: ExitStatus = code === null ? { kind: 'signalled', signal: signalName(signal) } : { kind: 'exited', code };
+    this.#first.hasEnded = true;
     if (this.#ending === undefined) this.#finish(status);
   }
 

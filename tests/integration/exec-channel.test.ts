@@ -336,6 +336,30 @@ describeUnless(reason, 'exec channel', () => {
       expect(await left('04')).toBe('0');
     });
 
+    test('a command that cleaned its environment ends with its time', async () => {
+      expect((await channel.exec(['env', '-i', 'sleep', '707'], { timeoutMs: 500 })).status).toEqual({ kind: 'timedOut' });
+      expect(await left('07')).toBe('0');
+    });
+
+    test('a signal reaches a command whose shell has not yet become it, and so does its time', async () => {
+      const slow = `#!/bin/bash\nexec bash -c "\${2/exec \\'sleep/read -t 0.6 <>/tmp/never; exec \\'sleep}"\n`;
+      await using other = await startTestBottle();
+      const { podman, name } = other;
+      await podman(['exec', name, 'sh', '-c', 'mkfifo -m 666 /tmp/never; printf %s "$0" >/tmp/slow; chmod 755 /tmp/slow', slow]);
+      await podman(['exec', name, 'sed', '-i', '/^agent:/s#[^:]*$#/tmp/slow#', '/etc/passwd']);
+      const own = openChannel(other);
+      try {
+        const running = await own.spawn(['sleep', '708']);
+        await running.kill('TERM');
+        expect(await running.exited).toEqual({ kind: 'signalled', signal: 'TERM' });
+        expect((await own.exec(['sleep', '708'], { timeoutMs: 300 })).status).toEqual({ kind: 'timedOut' });
+        await sleep(800);
+        expect((await own.exec(['pgrep', '-fc', '^sleep 708$'])).stdout.toString().trim()).toBe('0');
+      } finally {
+        own.close();
+      }
+    });
+
     test('a signal reaches the command and its descendants, and nothing else', async () => {
       const other = await channel.spawn(['sleep', '705']);
       const running = await channel.spawn([
