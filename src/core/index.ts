@@ -1,3 +1,4 @@
+export { askServer, type ServerAnswer, type ServerRequest } from './ask-server.ts';
 export { type AuditEvent, openAuditLog } from './audit-log.ts';
 export { type AuditAnchor, type AuditVerdict, anchorOf, verifyAuditLog } from './audit-verify.ts';
 export type { BottleBackend, LaunchInputs, ProbeFinding, ProbeReport, RuntimeEntry } from './backend.ts';
@@ -53,7 +54,7 @@ export {
   parseHostName,
   parseWireHostName,
 } from './host-name.ts';
-export { type HostRoad, openTunnel, proxyTo, type RoadProxy, roadOptions } from './host-road.ts';
+export { type HostRoad, proxyTo, type RoadProxy } from './host-road.ts';
 export { hostRoots } from './host-roots.ts';
 export type { BuildImageOptions, ImageStore, StoredImage } from './image-store.ts';
 export { type LockOptions, withLock } from './lock.ts';

@@ -36,7 +36,7 @@ function connectByHttp(proxy: URL, { name, port }: ProxiedTarget, { login, timeo
   const credentials = login === undefined ? undefined : Buffer.from(`${login.user}:${login.password}`).toString('base64');
   return new Promise((resolve, reject) => {
     const request = http.request({
-      host: proxy.hostname,
+      host: withoutBrackets(proxy.hostname),
       port: proxy.port === '' ? 80 : proxy.port,
       method: 'CONNECT',
       path: authority,
@@ -69,15 +69,20 @@ async function connectBySocks(
   const { SocksClient } = await import('socks');
   const { socket } = await SocksClient.createConnection({
     proxy: {
-      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      host: withoutBrackets(proxy.hostname),
       port: Number(proxy.port),
       type: 5,
       ...(login === undefined ? {} : { userId: login.user, password: login.password }),
     },
     command: 'connect',
-    destination: { host: address ?? name, port },
+    destination: { host: address ?? withoutBrackets(name), port },
     timeout: timeoutMs,
     set_tcp_nodelay: true,
   });
   return socket;
+}
+
+/** The host of an address as a connection takes it. */
+export function withoutBrackets(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }

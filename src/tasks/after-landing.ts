@@ -9,6 +9,7 @@ import { Vault } from '../vault/index.ts';
 import type { TaskContext } from './context.ts';
 import { openUpstream } from './open-upstream.ts';
 import { vaultDir } from './plan-gateway.ts';
+import { openProjectRoad } from './project-road.ts';
 import { pushProvenance, stateProvenance } from './provenance.ts';
 import { readTipOf } from './read-tip.ts';
 import { gateOf } from './repository.ts';
@@ -37,7 +38,8 @@ export async function takeRequest(
     if (record?.forge === undefined) throw new TerokError('WRONG_STATE', 'The project names no forge any more.');
     const { kind: _, ...wish } = step;
     const repository = parseUpstreamUrl(record.url).path;
-    return await openPullRequest({ forge: record.forge, repository, ...wish }, new Vault(vaultDir(context)));
+    const road = await openProjectRoad(context, task.project.id);
+    return await openPullRequest({ forge: record.forge, repository, ...wish }, new Vault(vaultDir(context)), road);
   } finally {
     await dropStep(gateOf(task), task.slug, approval, step);
   }

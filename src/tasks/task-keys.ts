@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { GitSettingsInEffect } from '../core/config/index.ts';
-import { ignoreCodes, messageOf, TerokError } from '../core/index.ts';
+import { type HostRoad, ignoreCodes, messageOf, TerokError } from '../core/index.ts';
 import type { Project } from '../projects/index.ts';
 import {
   createTaskKey,
@@ -17,6 +17,7 @@ import {
 import { Vault } from '../vault/index.ts';
 import type { TaskContext } from './context.ts';
 import { vaultDir } from './plan-gateway.ts';
+import { openProjectRoad } from './project-road.ts';
 import { readTask } from './task-record.ts';
 
 /** Gives the forge a key for this task alone, where the project asks for one. */
@@ -26,7 +27,7 @@ export async function provideTaskKey(
   { slug, settings }: { readonly slug: string; readonly settings: GitSettingsInEffect },
 ): Promise<void> {
   if (!settings.taskKeys) return;
-  const inputs = await inputsFor(context, project.dataDir);
+  const inputs = await inputsFor(context, project);
   if (inputs === undefined) {
     throw new TerokError('INVALID_CONFIG', '`git.taskKeys` needs an SSH upstream and its forge.', {
       hint: '`terok git upstream set URL --forge gitea --forge-api URL --forge-secret NAME`.',
@@ -68,7 +69,7 @@ async function revokeGoneKeys(context: TaskContext): Promise<readonly KeyProblem
     const gone = new Set<string>();
     for (const { slug } of keys) if ((await readTask(context.paths, slug)) === undefined) gone.add(slug);
     if (gone.size === 0) continue;
-    const inputs = await inputsFor(context, dataDir);
+    const inputs = await inputsFor(context, { id: name, dataDir });
     const left = inputs === undefined ? keys.filter(({ slug }) => gone.has(slug)) : await revokeTaskKeys(inputs, (slug) => gone.has(slug));
     problems.push(
       ...left.map(({ slug, problem = 'the project has no forge any more' }) => ({
@@ -80,13 +81,21 @@ async function revokeGoneKeys(context: TaskContext): Promise<readonly KeyProblem
   return problems;
 }
 
-async function inputsFor(context: TaskContext, projectDataDir: string): Promise<Parameters<typeof createTaskKey>[0] | undefined> {
-  const record = await readUpstream(projectDataDir);
+async function inputsFor(
+  context: TaskContext,
+  { id, dataDir }: Pick<Project, 'id' | 'dataDir'>,
+): Promise<Parameters<typeof createTaskKey>[0] | undefined> {
+  const record = await readUpstream(dataDir);
   if (record?.forge === undefined || parseUpstreamUrl(record.url).kind !== 'ssh') return undefined;
   const vault = new Vault(vaultDir(context));
   const { kind, api, secret } = record.forge;
   // Keys are made at Gitea and GitHub alone
   if (kind === 'gitlab') return undefined;
   const token = async (): Promise<string> => (await vault.get(secret)).reveal().trim();
-  return { projectDataDir, vault, forge: openForgeKeys({ kind, api, repository: parseUpstreamUrl(record.url).path, token }) };
+  const road = async (): Promise<HostRoad> => await openProjectRoad(context, id);
+  return {
+    projectDataDir: dataDir,
+    vault,
+    forge: openForgeKeys({ kind, api, repository: parseUpstreamUrl(record.url).path, token, road }),
+  };
 }

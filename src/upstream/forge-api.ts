@@ -3,7 +3,7 @@
  * Fail-safe direction: an answer that is not understood is an error; a key counts as revoked only when the forge says that it is not there.
  */
 import { z } from 'zod';
-import { messageOf, TerokError } from '../core/index.ts';
+import { askServer, type HostRoad, messageOf, parseJson, type ServerAnswer, TerokError } from '../core/index.ts';
 
 /** Gives a key to one repository and takes it away again; one for each kind of forge. */
 export interface ForgeKeys {
@@ -23,6 +23,8 @@ export interface ForgeAccess {
   readonly repository: string;
   /** Read when it is used, and kept nowhere */
   readonly token: () => Promise<string>;
+  /** How this machine reaches it; directly by default */
+  readonly road?: () => Promise<HostRoad>;
 }
 
 const DIALECTS = {
@@ -38,15 +40,15 @@ const listSchema = z.array(z.object({ id: z.int(), key: z.string() }));
 export function openForgeKeys(access: ForgeAccess): ForgeKeys {
   return {
     async create(title, publicKey) {
-      const { status, body } = await call(access, 'POST', 'keys', { title, key: publicKey, read_only: false });
+      const { status, text } = await call(access, 'POST', 'keys', { title, key: publicKey, read_only: false });
       if (status !== 201) throw failed(access, 'did not take the deploy key', status);
-      const parsed = keySchema.safeParse(JSON.parse(body));
+      const parsed = keySchema.safeParse(parseJson(text));
       if (!parsed.success) throw failed(access, 'took the deploy key and did not say its number', status);
       return parsed.data.id;
     },
     async find(publicKey) {
-      const { status, body } = await call(access, 'GET', 'keys');
-      const parsed = status === 200 ? listSchema.safeParse(JSON.parse(body)) : undefined;
+      const { status, text } = await call(access, 'GET', 'keys');
+      const parsed = status === 200 ? listSchema.safeParse(parseJson(text)) : undefined;
       if (parsed?.success !== true) throw failed(access, 'did not list its deploy keys', status);
       return parsed.data.find(({ key }) => key.split(' ').slice(0, 2).join(' ') === publicKey)?.id;
     },
@@ -57,25 +59,17 @@ export function openForgeKeys(access: ForgeAccess): ForgeKeys {
   };
 }
 
-async function call(
-  access: ForgeAccess,
-  method: string,
-  path: string,
-  body?: object,
-): Promise<{ readonly status: number; readonly body: string }> {
+async function call(access: ForgeAccess, method: string, path: string, body?: object): Promise<ServerAnswer> {
   const { scheme, accept } = DIALECTS[access.kind];
-  const url = `${access.api.replace(/\/+$/, '')}/repos/${access.repository}/${path}`;
+  const url = new URL(`${access.api.replace(/\/+$/, '')}/repos/${access.repository}/${path}`);
   try {
-    const response = await fetch(url, {
+    return await askServer(url, (await access.road?.()) ?? {}, {
       method,
-      redirect: 'error',
-      headers: { authorization: `${scheme} ${await access.token()}`, accept, 'content-type': 'application/json', 'user-agent': 'terok' },
-      signal: AbortSignal.timeout(REQUEST_MS),
+      headers: { authorization: `${scheme} ${await access.token()}`, accept, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      timeoutMs: REQUEST_MS,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
     });
-    const text = await response.text();
-    if (text.length > MAX_ANSWER_BYTES) throw new Error('its answer is too long');
-    return { status: response.status, body: text };
   } catch (error) {
     throw new TerokError('GIT_FAILED', `The forge at \`${access.api}\` could not be asked: ${messageOf(error)}`, { cause: error });
   }

@@ -5,11 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import http from 'node:http';
-import https from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { type HostRoad, messageOf, openTunnel, roadOptions, TerokError } from '../core/index.ts';
+import { askServer, type HostRoad, messageOf, type ServerRequest, TerokError } from '../core/index.ts';
 
 export interface LfsUpload {
   readonly oid: string;
@@ -72,8 +70,7 @@ async function askBatch(server: LfsServer, objects: readonly LfsUpload[]): Promi
 }
 
 async function post(server: LfsServer, to: Action, body: object): Promise<string> {
-  const bytes = Buffer.from(JSON.stringify(body));
-  return await send(server, to, { method: 'POST', type: TYPE, length: bytes.length, write: async (request) => void request.end(bytes) });
+  return await send(server, to, { method: 'POST', type: TYPE, body: JSON.stringify(body) });
 }
 
 async function uploadObject(
@@ -90,54 +87,35 @@ async function uploadObject(
       method: 'PUT',
       type: 'application/octet-stream',
       length: object.size,
-      write: async (request) => await pipeline(found.handle.createReadStream({ autoClose: false, start: 0 }), request),
+      body: async (request) => await pipeline(found.handle.createReadStream({ autoClose: false, start: 0 }), request),
     });
   } finally {
     await found.handle.close();
   }
 }
 
-interface Sending {
-  readonly method: string;
+interface Sending extends Pick<ServerRequest, 'method' | 'body'> {
   readonly type: string;
-  readonly length: number;
-  readonly write: (request: http.ClientRequest) => Promise<void>;
+  /** Of a body that is no text */
+  readonly length?: number;
 }
 
 /** Gives the answer's text. */
-async function send(server: LfsServer, { href, header = {} }: Action, { method, type, length, write }: Sending): Promise<string> {
+async function send(server: LfsServer, { href, header = {} }: Action, { type, length, ...sending }: Sending): Promise<string> {
   const [to, home] = [new URL(href), new URL(server.url)];
   if (to.protocol !== home.protocol) throw failed(server, `names an address for LFS objects that does not begin with \`${home.protocol}\``);
   const given = Object.fromEntries(Object.entries(header).map(([name, value]) => [name.toLowerCase(), value]));
   for (const name of ['host', 'content-length', 'transfer-encoding', 'connection']) delete given[name];
   const own = to.origin === home.origin && server.authorization !== undefined ? { authorization: server.authorization } : {};
-  const headers = { accept: TYPE, 'content-type': type, 'user-agent': 'terok', ...own, ...given, 'content-length': length };
-  const client = to.protocol === 'https:' ? https : http;
+  const headers = { accept: TYPE, 'content-type': type, ...own, ...given, ...(length === undefined ? {} : { 'content-length': length }) };
+  const limits = { timeoutMs: REQUEST_MS, connectMs: CONNECT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
   try {
-    const way = roadOptions(to, server.road, await openTunnel(to, server.road, CONNECT_MS));
-    const request = client.request(to, { ...way, method, headers, signal: AbortSignal.timeout(REQUEST_MS) });
-    const answered = new Promise<http.IncomingMessage>((resolve, reject) => request.once('response', resolve).once('error', reject));
-    answered.catch(() => undefined);
-    // An answer may come before all was read; it says more than the broken pipe
-    const [response] = await Promise.all([answered, write(request).catch(() => undefined)]);
-    const text = await readText(response);
-    if (response.statusCode === undefined || response.statusCode < 200 || response.statusCode >= 300)
-      throw new Error(`status ${response.statusCode ?? 0}`);
+    const { status, text } = await askServer(to, server.road, { ...sending, headers, ...limits });
+    if (status < 200 || status >= 300) throw new Error(`status ${status}`);
     return text;
   } catch (cause) {
     throw failed(server, `did not take LFS objects at \`${to.host}\`: ${messageOf(cause)}`);
   }
-}
-
-async function readText(response: http.IncomingMessage): Promise<string> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
 }
 
 function failed({ url }: LfsServer, what: string): TerokError {

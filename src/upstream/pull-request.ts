@@ -2,7 +2,7 @@
  * Scope: opening a pull or merge request at a forge, with a stored token. Out of scope: what it holds; the branch is there already.
  * Fail-safe direction: the token goes to the named API alone, never along a redirect; an answer that is not understood is an error.
  */
-import { messageOf, renderUntrusted, TerokError } from '../core/index.ts';
+import { askServer, type HostRoad, messageOf, parseJson, renderUntrusted, type ServerRequest, TerokError } from '../core/index.ts';
 import type { Vault } from '../vault/index.ts';
 import type { ForgeRecord } from './upstream-record.ts';
 
@@ -68,45 +68,35 @@ const DIALECTS: Readonly<Record<ForgeRecord['kind'], Dialect>> = {
 };
 
 /** Opens one, or gives the one that is open for the same branches. Throws SECRET_MISSING, RUNTIME_FAILED. */
-export async function openPullRequest(wish: PullRequestWish, vault: Vault): Promise<PullRequest> {
+export async function openPullRequest(wish: PullRequestWish, vault: Vault, road: HostRoad = {}): Promise<PullRequest> {
   const dialect = DIALECTS[wish.forge.kind];
   const token = (await vault.get(wish.forge.secret)).reveal().trim();
   const address = `${wish.forge.api}${dialect.path(wish.repository)}`;
-  const headers = { ...dialect.authorization(token), 'content-type': 'application/json', 'user-agent': 'terok' };
-  const made = await ask(address, { method: 'POST', headers, body: JSON.stringify(dialect.body(wish)) });
+  const headers = { ...dialect.authorization(token), 'content-type': 'application/json' };
+  const made = await ask(address, road, { method: 'POST', headers, body: JSON.stringify(dialect.body(wish)) });
   if (made.status >= 200 && made.status < 300) return toPullRequest(dialect, made.json, true);
   if (made.status !== 409 && made.status !== 422) throw failed(wish, made.status, made.json);
-  const open = await ask(`${address}${dialect.search(wish)}`, { method: 'GET', headers });
+  const open = await ask(`${address}${dialect.search(wish)}`, road, { method: 'GET', headers });
   const listed: readonly unknown[] = Array.isArray(open.json) ? open.json : [];
   const same = listed.find((entry) => isRecord(entry) && dialect.headOf(entry) === wish.head);
   if (same === undefined) throw failed(wish, made.status, made.json);
   return toPullRequest(dialect, same, false);
 }
 
-async function ask(address: string, init: RequestInit): Promise<{ readonly status: number; readonly json: unknown }> {
+async function ask(
+  address: string,
+  road: HostRoad,
+  request: Pick<ServerRequest, 'method' | 'headers' | 'body'>,
+): Promise<{ readonly status: number; readonly json: unknown }> {
   try {
-    const response = await fetch(address, { ...init, redirect: 'error', signal: AbortSignal.timeout(TIMEOUT_MS) });
-    return { status: response.status, json: await readJson(response) };
+    const limits = { timeoutMs: TIMEOUT_MS, maxAnswerBytes: MAX_ANSWER_BYTES };
+    const { status, text } = await askServer(new URL(address), road, { ...request, ...limits });
+    return { status, json: parseJson(text) };
   } catch (error) {
     throw new TerokError('RUNTIME_FAILED', `The forge at \`${new URL(address).host}\` could not be asked: ${messageOf(error)}`, {
       hint: 'The branch is pushed; run `terok push` again, or open the request by hand.',
       cause: error,
     });
-  }
-}
-
-async function readJson(response: Response): Promise<unknown> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    bytes += part.length;
-    if (bytes > MAX_ANSWER_BYTES) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`);
-    parts.push(part);
-  }
-  try {
-    return JSON.parse(Buffer.concat(parts).toString('utf8'));
-  } catch {
-    return undefined;
   }
 }
 

@@ -153,8 +153,10 @@ const PROXY_HELPER = `!f() { [ "$1" = get ] && IFS= read -r word <&3 && printf '
 /** The empty text is no proxy. */
 function proxySettings(proxy: RoadProxy | undefined): GitSettings {
   if (proxy === undefined) return { 'http.proxy': '' };
-  const { protocol, host } = new URL(proxy.url);
-  if (proxy.login === undefined) return { 'http.proxy': proxy.url };
+  const { protocol: named, host } = new URL(proxy.url);
+  // As everything else of the host does it: the proxy gets the name, which this machine may not know
+  const protocol = named === 'socks5:' ? 'socks5h:' : named;
+  if (proxy.login === undefined) return { 'http.proxy': `${protocol}//${host}` };
   return {
     'http.proxy': `${protocol}//${encodeURIComponent(proxy.login.user)}@${host}`,
     'http.proxyAuthMethod': 'basic',

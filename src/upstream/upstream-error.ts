@@ -23,7 +23,7 @@ const MEANINGS: readonly (readonly [RegExp, string, string])[] = [
     'Where it is of the CA of your company, name that in `egress.upstreamCa` of the configuration.',
   ],
   [
-    /\b407\b/,
+    /\b407\b|rejected by the SOCKS5 server/,
     'is behind a proxy that does not take its login',
     'Store `user:password` under the name in `egress.upstreamProxy.secret` of the configuration.',
   ],

@@ -2,12 +2,10 @@
  * Scope: one request to an OAuth token endpoint. Out of scope: when, and what becomes of the tokens (`refresh-oauth.ts`).
  * Fail-safe direction: an answer that is late, long, redirected or not of the standard's form changes nothing; errors carry no token.
  */
-import http from 'node:http';
-import https from 'node:https';
-import type { Socket } from 'node:net';
 import { z } from 'zod';
+import { askServer } from '../core/ask-server.ts';
 import { messageOf, systemCodeOf, TerokError } from '../core/errors.ts';
-import { type HostRoad, openTunnel, roadOptions } from '../core/host-road.ts';
+import type { HostRoad } from '../core/host-road.ts';
 import { parseJson } from '../core/parse-json.ts';
 import type { OAuthSecret } from './oauth-secret.ts';
 
@@ -44,7 +42,9 @@ const answerSchema = z.object({
 
 /** Asks for a new access token. Throws SECRET_MISSING where the server no longer takes the refresh token, otherwise GATEWAY_FAILED. */
 export async function requestToken(name: string, secret: OAuthSecret, options: TokenRequestOptions = {}): Promise<GrantedTokens> {
-  const { status, text } = await post(secret, options).catch((error: unknown) => {
+  const { timeoutMs = TIMEOUT_MS, ...road } = options;
+  const request = { method: 'POST', headers: headersFor(secret), body: requestBody(secret), timeoutMs, maxAnswerBytes: MAX_ANSWER_BYTES };
+  const { status, text } = await askServer(new URL(secret.tokenEndpoint), road, request).catch((error: unknown) => {
     throw failed(name, `gave no answer (${systemCodeOf(error) ?? messageOf(error)})`);
   });
   if (status !== 200) throw refusedBy(name, status, text);
@@ -58,51 +58,8 @@ export async function requestToken(name: string, secret: OAuthSecret, options: T
   };
 }
 
-async function post(secret: OAuthSecret, options: TokenRequestOptions): Promise<{ status: number; text: string }> {
-  const { timeoutMs = TIMEOUT_MS } = options;
-  const deadline = AbortSignal.timeout(timeoutMs);
-  const late = new Error(`nothing within ${timeoutMs} ms`);
-  const url = new URL(secret.tokenEndpoint);
-  const ended = new Promise<never>((_, reject) => deadline.addEventListener('abort', () => reject(late), { once: true }));
-  const tunnel = openTunnel(url, options, timeoutMs);
-  tunnel.then((socket) => deadline.addEventListener('abort', () => socket?.destroy(late), { once: true })).catch(() => undefined);
-  return await send(secret, { url, tunnel: await Promise.race([tunnel, ended]), deadline, ...options });
-}
-
-interface Sending extends TokenRequestOptions {
-  readonly url: URL;
-  readonly tunnel: Socket | undefined;
-  readonly deadline: AbortSignal;
-}
-
-function send(secret: OAuthSecret, { url, tunnel, deadline, ...road }: Sending): Promise<{ status: number; text: string }> {
-  const body = requestBody(secret);
-  return new Promise((resolve, reject) => {
-    const request = (url.protocol === 'https:' ? https : http).request(url, {
-      method: 'POST',
-      signal: deadline,
-      headers: {
-        accept: 'application/json',
-        'content-type': secret.format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded',
-        'content-length': Buffer.byteLength(body),
-        'user-agent': 'terok',
-      },
-      ...roadOptions(url, road, tunnel),
-    });
-    request.once('error', reject);
-    request.once('response', (response) => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > MAX_ANSWER_BYTES) request.destroy(new Error(`more than ${MAX_ANSWER_BYTES} bytes`));
-        else chunks.push(chunk);
-      });
-      response.once('error', reject).once('aborted', () => reject(new Error('it ended early')));
-      response.once('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') }));
-    });
-    request.end(body);
-  });
+function headersFor({ format }: OAuthSecret): Readonly<Record<string, string>> {
+  return { accept: 'application/json', 'content-type': format === 'json' ? 'application/json' : 'application/x-www-form-urlencoded' };
 }
 
 function requestBody({ refreshToken, clientId, clientSecret, scope, format }: OAuthSecret): string {

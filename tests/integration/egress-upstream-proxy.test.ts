@@ -1,16 +1,24 @@
 /* A bottle's traffic through the proxy of the host: HTTP CONNECT and SOCKS5, with and without a login. */
-import net from 'node:net';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import https from 'node:https';
+import type net from 'node:net';
+import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { UpstreamProxy } from '../../src/core/upstream-proxy.ts';
-import { LOOPBACK, listen, NAME, Rig, secureRoute } from './egress-harness.ts';
+import { COMPANY_PROXIES } from '../support/company-proxies.ts';
+import { LOOPBACK, NAME, Rig, secureRoute, serverCertificate } from './egress-harness.ts';
 
 let rig: Rig;
 /** What the proxies were asked for */
 let asked: string[];
+/** Where the proxies find the upstream, whatever they were asked for */
+let upstreamHost: string;
 
 beforeEach(async () => {
   rig = await Rig.open();
   asked = [];
+  upstreamHost = '127.0.0.1';
   rig.secrets.set('corp', 'worker:a pass:word');
 });
 afterEach(async () => {
@@ -19,95 +27,78 @@ afterEach(async () => {
 
 const url = (rest = '/'): string => `https://${NAME}:${rig.httpsPort}${rest}`;
 
-function join(client: net.Socket, port: number, greeting: Buffer | string): void {
-  const upstream = net.connect(port, '127.0.0.1', () => {
-    client.write(greeting);
-    client.pipe(upstream).pipe(client);
-  });
-  upstream.on('error', () => client.destroy());
-  client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy());
+interface ProxyWish {
+  /** The one that it knows; it asks for none by default */
+  readonly login?: string;
+  /** Address that it listens on */
+  readonly at?: string;
 }
 
-/** A proxy that makes tunnels for one user. */
-async function httpProxy(login?: string): Promise<number> {
-  return await listen(
-    rig.track(
-      net.createServer((client) => {
-        client.once('data', (head: Buffer) => {
-          const text = head.toString('latin1');
-          const [, authority = '', port = ''] = /^CONNECT (\S+:(\d+)) HTTP/.exec(text) ?? [];
-          const given = /^proxy-authorization: Basic (\S+)/im.exec(text)?.[1];
-          asked.push(authority);
-          if (login !== undefined && given !== Buffer.from(login).toString('base64'))
-            client.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
-          else join(client, Number(port), 'HTTP/1.1 200 OK\r\n\r\n');
-        });
-      }),
-    ),
-  );
+async function openProxy(kind: keyof typeof COMPANY_PROXIES, { login, at = '127.0.0.1' }: ProxyWish = {}): Promise<number> {
+  const lead = (port: number) => ({ host: upstreamHost, port });
+  return await listenAt(at, rig.track(COMPANY_PROXIES[kind]({ login, asked, lead })));
 }
 
-/** A SOCKS5 server that knows one user, or none. */
-async function socksProxy(login?: string): Promise<number> {
-  return await listen(
-    rig.track(
-      net.createServer((client) => {
-        const connect = (): void => {
-          client.once('data', (request: Buffer) => {
-            const isName = request[3] === 3;
-            const host = isName ? request.subarray(5, 5 + (request[4] ?? 0)).toString() : request.subarray(4, 8).join('.');
-            asked.push(host);
-            join(client, request.readUInt16BE(request.length - 2), Buffer.from([5, 0, 0, 1, 0, 0, 0, 0, 0, 0]));
-          });
-        };
-        client.once('data', (hello: Buffer) => {
-          if (login === undefined) {
-            client.write(Buffer.of(5, 0));
-            connect();
-            return;
-          }
-          client.write(Buffer.of(5, hello.includes(2, 2) ? 2 : 255));
-          client.once('data', (auth: Buffer) => {
-            const user = auth.subarray(2, 2 + (auth[1] ?? 0)).toString();
-            const password = auth.subarray(3 + (auth[1] ?? 0)).toString();
-            const isRight = `${user}:${password}` === login;
-            client.write(Buffer.of(1, isRight ? 0 : 1));
-            if (isRight) connect();
-            else client.end();
-          });
-        });
-      }),
-    ),
-  );
+async function listenAt(host: string, server: net.Server): Promise<number> {
+  server.listen(0, host);
+  await once(server, 'listening');
+  return (server.address() as net.AddressInfo).port;
 }
 
 const start = (proxy: Partial<UpstreamProxy> & { readonly url: string }, privateNetworks: readonly string[] = LOOPBACK): Promise<Rig> =>
   rig.start((r) => [secureRoute(r, { privateNetworks })], { upstreamProxy: { noProxy: [], remoteNames: false, ...proxy } });
 
 interface ProxyKind {
-  readonly scheme: string;
-  readonly open: (login?: string) => Promise<number>;
-  /** What it is asked for */
-  readonly target: () => string;
+  readonly scheme: keyof typeof COMPANY_PROXIES;
+  /** What it is asked for, where the name has this address */
+  readonly target: (address: string, port: number) => string;
 }
 
 const KINDS: readonly ProxyKind[] = [
-  { scheme: 'http', open: httpProxy, target: () => `${NAME}:${rig.httpsPort}` },
-  { scheme: 'socks5', open: socksProxy, target: () => '127.0.0.1' },
+  { scheme: 'http', target: (_, port) => `${NAME}:${port}` },
+  { scheme: 'socks5', target: (address) => address },
 ];
 
-describe.each(KINDS)('through a proxy of the kind $scheme', ({ scheme, open, target }) => {
+describe.each(KINDS)('through a proxy of the kind $scheme', ({ scheme, target }) => {
+  const open = async (wish?: ProxyWish): Promise<number> => await openProxy(scheme, wish);
+
   test('a request passes with the login of the vault, and not without', async () => {
-    const port = await open('worker:a pass:word');
+    const port = await open({ login: 'worker:a pass:word' });
     await start({ url: `${scheme}://127.0.0.1:${port}`, secret: 'corp' });
     expect((await rig.curl(url())).status).toBe(200);
-    expect(asked).toEqual([target()]);
+    expect(asked).toEqual([target('127.0.0.1', rig.httpsPort)]);
     expect(JSON.stringify(await rig.audit())).not.toContain('pass:word');
     await rig.egress.close();
     await start({ url: `${scheme}://127.0.0.1:${port}` });
     const refused = await rig.curl(url());
     expect(refused.status).toBe(502);
     expect(refused.text).toContain('upstream-failed');
+  });
+
+  test.each(['inspect', 'passthrough'] as const)('a name that has an IPv6 address alone is reached (%s)', async (mode) => {
+    const { cert, key } = await serverCertificate(rig.upstreamCa, NAME);
+    const server = rig.track(https.createServer({ cert, key }, (_, response) => response.end('six')));
+    upstreamHost = '::1';
+    const upstreamPort = await listenAt('::1', server);
+    rig.addresses.set(NAME, ['::1']);
+    const upstreamProxy = { url: `${scheme}://127.0.0.1:${await open()}`, noProxy: [], remoteNames: false };
+    await rig.start((r) => [secureRoute(r, { mode, ports: [upstreamPort], privateNetworks: ['::1/128'] })], { upstreamProxy });
+    if (mode === 'passthrough') await writeFile(path.join(rig.dir, 'ca.pem'), rig.upstreamCa.certificatePem);
+    expect(await rig.curl(`https://${NAME}:${upstreamPort}/`)).toMatchObject({ status: 200, text: 'six' });
+    expect(asked).toEqual([target('0000:0000:0000:0000:0000:0000:0000:0001', upstreamPort)]);
+  });
+
+  test('an IPv6 address that may not be dialled is not asked of the proxy', async () => {
+    rig.addresses.set(NAME, ['fd00::1']);
+    await start({ url: `${scheme}://127.0.0.1:${await open()}` });
+    expect((await rig.curl(url())).status).toBe(403);
+    expect(asked).toEqual([]);
+  });
+
+  test('a proxy at an IPv6 address is reached', async () => {
+    await start({ url: `${scheme}://[::1]:${await open({ at: '::1' })}` });
+    expect((await rig.curl(url())).status).toBe(200);
+    expect(asked).toEqual([target('127.0.0.1', rig.httpsPort)]);
   });
 
   test('an address that may not be dialled is not asked of the proxy either', async () => {

@@ -4,7 +4,9 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { createTaskKey, listTaskKeys, openForgeKeys, revokeTaskKeys } from '../../src/upstream/index.ts';
 import { Vault } from '../../src/vault/index.ts';
+import { COMPANY_PROXIES } from '../support/company-proxies.ts';
 import { Forge } from '../support/forge.ts';
+import { listen } from './egress-harness.ts';
 
 describe.each([
   ['gitea', '/api/v1'],
@@ -57,6 +59,28 @@ describe.each([
     ]);
     expect(await revokeTaskKeys(bench.inputs, () => true)).toEqual([]);
     expect(bench.forge.keys.get('team/shop')).toEqual([]);
+  });
+
+  test('is asked for through the proxy of the company', async () => {
+    await using bench = await openBench();
+    const asked: string[] = [];
+    const lead = () => ({ host: '127.0.0.1', port: Number(new URL(bench.forge.url).port) });
+    const proxy = COMPANY_PROXIES.http({ asked, lead });
+    try {
+      const url = `http://127.0.0.1:${await listen(proxy)}`;
+      const keys = openForgeKeys({
+        kind,
+        api: `http://forge.test.example${base}`,
+        repository: 'team/shop',
+        token: () => Promise.resolve(bench.forge.token),
+        road: () => Promise.resolve({ proxy: { url, noProxy: [] } }),
+      });
+      const { id } = await createTaskKey({ ...bench.inputs, forge: keys }, 'shop');
+      expect(bench.forge.keys.get('team/shop')).toEqual([expect.objectContaining({ id })]);
+      expect(asked).toEqual(['forge.test.example:80']);
+    } finally {
+      proxy.close();
+    }
   });
 
   test('that somebody removed at the forge counts as revoked; the token is in no record', async () => {
