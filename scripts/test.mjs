@@ -5,8 +5,9 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { build } from './build.mjs';
-import { runShown, toolEnvironment } from './run-step.mjs';
+import { toolEnvironment } from './run-step.mjs';
 import { ROOT, reportFailure, setUp } from './setup.mjs';
 
 const args = process.argv.slice(2).filter((argument) => argument !== '--yes');
@@ -21,11 +22,10 @@ try {
 
 async function runTests() {
   const dir = mkdtempSync(path.join(tmpdir(), 'terok-test-'));
-  const labIsBuilt = args.length === 0 ? buildLabMeanwhile() : undefined;
   try {
-    const steps = [runVitest(path.join(dir, 'vitest.json'))];
-    await labIsBuilt;
-    if (labIsBuilt !== undefined) steps.push(runMachines(path.join(dir, 'machines.json')));
+    const machines = args.length === 0 ? startMachines(path.join(dir, 'machines.json')) : undefined;
+    const steps = [await runVitest(path.join(dir, 'vitest.json'))];
+    if (machines !== undefined) steps.push(await machines.end());
     const total = printCounts(steps.map(({ counts }) => counts));
     return total.failed > 0 || steps.some(({ status }) => status !== 0) ? 1 : 0;
   } finally {
@@ -33,21 +33,40 @@ async function runTests() {
   }
 }
 
-function runVitest(file) {
-  const argv = ['vitest', 'run', '--reporter', 'default', '--reporter', './scripts/count-reporter.mjs', ...args];
-  const status = runShown(argv, { env: { ...toolEnvironment(), TEROK_TEST_COUNTS: file } });
-  return { status, counts: countsIn(file) };
+async function runVitest(file) {
+  const argv = ['run', '--reporter', 'default', '--reporter', './scripts/count-reporter.mjs', ...args];
+  return ended(start('vitest', argv, { stdio: 'inherit', env: { TEROK_TEST_COUNTS: file } }), file);
 }
 
-/** The first build of the lab takes minutes, and the tests leave processors idle. Where it fails, `test-machines.ts` says why. */
-function buildLabMeanwhile() {
-  const child = spawn('nice', ['-n', '19', 'node', 'tests/lab/build.ts'], { cwd: ROOT, stdio: 'ignore', env: toolEnvironment() });
-  return once(child, 'close');
+/**
+ * Tests of machines in the lab take what the other tests leave of the processors; a host that makes machines itself keeps them until its
+ * standard input ends, because some of the others watch all of the host. What they print is shown at the end.
+ */
+function startMachines(file) {
+  const shown = new PassThrough({ highWaterMark: 2 ** 30 });
+  const child = start('nice', ['-n', '19', 'node', 'tests/lab/test-machines.ts', file], { stdio: ['pipe', 'pipe', 'pipe'] });
+  for (const output of [child.stdout, child.stderr]) output.pipe(shown, { end: false });
+  const result = ended(child, file);
+  return {
+    async end() {
+      child.stdin.end();
+      shown.pipe(process.stdout);
+      return await result;
+    },
+  };
 }
 
-function runMachines(file) {
-  const status = runShown(['node', 'tests/lab/test-machines.ts', file]);
-  return { status, counts: countsIn(file) };
+function start(program, argv, { stdio, env = {} }) {
+  const child = spawn(program, argv, { cwd: ROOT, stdio, env: { ...toolEnvironment(), ...env } });
+  // a terminal interrupts every process itself
+  process.on('SIGINT', () => undefined);
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  return child;
+}
+
+async function ended(child, file) {
+  const [status] = await once(child, 'close');
+  return { status: status ?? 1, counts: countsIn(file) };
 }
 
 /** A run that left no counts counts as a failure. */

@@ -6,9 +6,8 @@ import type { ConformanceCase } from './support/case.ts';
 
 /** Cases that make machines of their own, which is what takes time in the lab. */
 const OWN_MACHINES = new Set('F05 F08 F18 F19 F20 F21 F22 F23 F24 F25 F26 F27 F29 F51 F54 F55 F56 F58 F63 F65'.split(' '));
-const OWN_REASON = "makes machines of its own, for which `npm test` has no time in the lab; TEROK_LAB_SUITES='own machines' runs it there";
 const F13_REASON = 'takes minutes in an emulated machine; it is run by hand there';
-/** `shared` runs those that share one machine and skips the others, `own` runs the others alone; all run where it is not set. */
+/** `shared` runs those that share one machine, `own` the others; all run where it is not set. */
 const half = process.env.TEROK_CONFORMANCE_HALF;
 /** `1/2` runs every other case of its half, beginning with the first, `2/2` the others. */
 const [shard = 1, shards = 1] = process.env.TEROK_CONFORMANCE_SHARD?.split('/').map(Number) ?? [];
@@ -30,6 +29,5 @@ function chosen(): {
 } {
   if (half === undefined) return { cases: CASES, skip: [] };
   if (half === 'own') return { cases: ofShard(ownMachines), skip: [] };
-  const skip = [...ownMachines.map(({ id }) => ({ test: id, reason: OWN_REASON })), { test: 'F13', reason: F13_REASON }];
-  return { cases: [...ofShard(oneMachine), ...ofShard(ownMachines)], skip };
+  return { cases: ofShard(oneMachine), skip: [{ test: 'F13', reason: F13_REASON }] };
 }

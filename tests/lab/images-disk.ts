@@ -22,6 +22,7 @@ export async function imagesDisk(references: readonly string[], signal: AbortSig
     .slice(0, 16);
   const target = path.join(labCacheDir(), `images-${key}.img`);
   if (existsSync(target)) return target;
+  await mkdir(labCacheDir(), { recursive: true, mode: 0o700 });
   const staging = await mkdtemp(path.join(labCacheDir(), 'building-'));
   try {
     const file = path.join(staging, 'images.img');

@@ -14,8 +14,10 @@ const conformance = (name: string, half: string, shard: string): MachineSuite =>
 /** The agent whose task runs in a machine. */
 export const AGENT = 'codex';
 
-/** What runs in every `npm test`, the longest first. */
-const USUAL: readonly MachineSuite[] = [
+/** The longest first. */
+const SUITES: readonly MachineSuite[] = [
+  conformance('own machines, first half', 'own', '1/2'),
+  conformance('own machines, second half', 'own', '2/2'),
   conformance('one machine, first half', 'shared', '1/2'),
   conformance('one machine, second half', 'shared', '2/2'),
   {
@@ -26,14 +28,7 @@ const USUAL: readonly MachineSuite[] = [
   { name: 'krun red team', tests: ['--project', 'redteam', 'tests/redteam/sealed-machine.test.ts'] },
 ];
 
-/** What takes longer than CI may. */
-const LONG: readonly MachineSuite[] = [
-  conformance('own machines, first half', 'own', '1/2'),
-  conformance('own machines, second half', 'own', '2/2'),
-];
-
-/** Those whose names have one of these words; without words the usual ones. */
+/** All, or those whose names have one of these words. */
 export function machineSuites(words: readonly string[] | undefined): readonly MachineSuite[] {
-  if (words === undefined) return USUAL;
-  return [...USUAL, ...LONG].filter(({ name }) => words.some((word) => name.includes(word)));
+  return SUITES.filter(({ name }) => words === undefined || words.some((word) => name.includes(word)));
 }

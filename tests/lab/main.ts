@@ -1,7 +1,7 @@
 // `npm run lab -- COMMAND…` runs a command of the checkout in the lab; `npm run lab -- --shell` gives a terminal in it. With TEROK_LAB_AGENT the
 // image with that agent is there too; TEROK_LAB_RESULTS_DIR is where results are copied to.
 import { cp, readFile } from 'node:fs/promises';
-import { agentImage, baseImage } from './base-image.ts';
+import { agentImage, baseImage } from '../support/base-image.ts';
 import { endWithSignal } from './end-with-signal.ts';
 import { prepareLab, runInLab } from './run-in-lab.ts';
 

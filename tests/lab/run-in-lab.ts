@@ -30,8 +30,9 @@ export async function prepareLab(references: readonly string[], work: LabWork): 
   const reason = await whyNoLab();
   if (reason !== undefined) throw new Error(`The lab cannot be used here: ${reason}.`);
   await removeAbandoned();
-  const lab = await buildLab(work);
-  return { ...lab, modules: await modulesDisk(work.signal), images: await imagesDisk(references, work.signal) };
+  // first, because somebody may remove the images meanwhile
+  const images = await imagesDisk(references, work.signal);
+  return { ...(await buildLab(work)), modules: await modulesDisk(work.signal), images };
 }
 
 /** Runs one command of the checkout in the lab, and gives `use` its result before everything is removed. */

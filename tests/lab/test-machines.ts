@@ -1,14 +1,14 @@
 // `node tests/lab/test-machines.ts FILE`: runs the tests of machines, where an unusable krun is a failure, and writes their counts to FILE in
-// the form of `scripts/count-reporter.mjs`: on this host where it can run machines, otherwise in the lab. There each suite has an emulated
-// machine of its own, and there are processors for two of them at a time; reports are kept in the directory that TEROK_LAB_RESULTS_DIR names.
-// TEROK_LAB_SUITES names the suites to run by words of their names, separated by commas.
+// the form of `scripts/count-reporter.mjs`: in the lab, or on this host where it can run machines, which begins when standard input ends. In the
+// lab each suite has an emulated machine of its own, and there are processors for two of them at a time; reports are kept in the directory that
+// TEROK_LAB_RESULTS_DIR names. TEROK_LAB_SUITES names the suites to run by words of their names, separated by commas.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ignoreCodes } from '../../src/core/index.ts';
-import { agentImage, baseImage } from './base-image.ts';
+import { agentImage, baseImage } from '../support/base-image.ts';
 import type { LabWork } from './build-lab.ts';
 import { endWithSignal } from './end-with-signal.ts';
 import { canRunMachines } from './host-machines.ts';
@@ -20,7 +20,7 @@ import { prepareLab, runInLab } from './run-in-lab.ts';
 type RunSuite = (suite: MachineSuite, env: Readonly<Record<string, string>>) => Promise<Report | undefined>;
 
 const AT_A_TIME = 2;
-const DEADLINE_MS = Number(process.env.TEROK_LAB_DEADLINE_S ?? 900) * 1000;
+const DEADLINE_MS = Number(process.env.TEROK_LAB_DEADLINE_S ?? 1800) * 1000;
 
 const file = process.argv[2];
 if (file === undefined) {
@@ -32,11 +32,18 @@ await writeFile(file, JSON.stringify(await testMachines()));
 
 async function testMachines(): Promise<Report> {
   const work = { onStep: (message: string): void => console.log(`lab: ${message}`), signal: endWithSignal() };
-  if (await canRunMachines()) return await runSuites(1, await imagesFor(work), runHere);
+  if (await canRunMachines()) {
+    await hostIsFree();
+    return await runSuites(1, await imagesFor(work), runHere);
+  }
   const reason = await whyNoLab();
   if (reason !== undefined) return notRun(`no lab: ${reason}`);
   const images = await imagesFor(work);
   return await runSuites(AT_A_TIME, images, await inLab(Object.values(images), work));
+}
+
+async function hostIsFree(): Promise<void> {
+  if (!process.stdin.isTTY) await once(process.stdin.resume(), 'end');
 }
 
 /** Images of bottles by the variables that name them to the tests. */

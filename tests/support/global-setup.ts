@@ -1,8 +1,7 @@
 // Before the tests that make bottles: directories of their own in the place of the user's, and the base image, built as
 // `terok image build` builds it, if the machine does not have it. Test files find both in the environment.
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
-import type { ImageStore, TerokPaths } from '../../src/core/index.ts';
-import { buildImages, type OnImageProgress } from '../../src/images/index.ts';
+import { baseImage } from './base-image.ts';
 import { temporaryPaths } from './temporary-paths.ts';
 
 /** Several projects name this file, each loads it anew, and all at once: what the first one began is kept for all. */
@@ -18,20 +17,12 @@ export async function setup(): Promise<(() => Promise<void>) | undefined> {
 
 async function prepare(): Promise<() => Promise<void>> {
   const home = await temporaryPaths();
-  Object.assign(process.env, home.env);
-  const backend = createPodmanBackend({ paths: home.paths, env: process.env });
-  const { state } = await backend.probe();
-  // Empty where Podman cannot be used: the tests then say why they are skipped, or fail where Podman is required.
-  process.env.TEROK_TEST_IMAGE = state === 'available' ? await baseImage(backend.images, home.paths) : '';
+  const { state } = await createPodmanBackend({ paths: home.paths, env: { ...process.env, ...home.env } }).probe();
+  // In the user's directories, where the lab builds it too: one waits for the other. Empty where Podman cannot be used: the tests then say
+  // why they are skipped, or fail where Podman is required.
+  const image = state === 'available' ? await baseImage((step) => console.log(step)) : '';
+  Object.assign(process.env, home.env, { TEROK_TEST_IMAGE: image });
   return async () => {
     await home[Symbol.asyncDispose]();
   };
-}
-
-async function baseImage(store: ImageStore, paths: TerokPaths): Promise<string> {
-  const onProgress: OnImageProgress = (event) => {
-    if (event.kind === 'step') console.log(`base image: ${event.message}`);
-  };
-  const request = { base: { kind: 'debian' }, agents: [], sudo: false } as const;
-  return (await buildImages({ store, request, paths, onProgress })).reference;
 }
