@@ -16,6 +16,8 @@ const SIDECARS = 'tests/integration/{egress,git}-*.test.ts';
 
 export default defineConfig({
   test: {
+    // on a busy machine a second, which is the default, is nothing
+    expect: { poll: { timeout: 10_000 } },
     projects: [
       project('unit', 0, { include: ['tests/unit/**/*.test.ts'], testTimeout: 30_000 }),
       project('conformance', 1, { include: ['tests/conformance/**/*.test.ts'], ...sideBySide }),

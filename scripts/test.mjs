@@ -47,6 +47,7 @@ function startMachines(file) {
   const child = start('nice', ['-n', '19', 'node', 'tests/lab/test-machines.ts', file], { stdio: ['pipe', 'pipe', 'pipe'] });
   for (const output of [child.stdout, child.stderr]) output.pipe(shown, { end: false });
   const result = ended(child, file);
+  console.log('The tests of machines run beside the others; what they print comes after them.');
   return {
     async end() {
       child.stdin.end();
