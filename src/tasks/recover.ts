@@ -2,7 +2,7 @@
  * Repairs what a killed process left behind. Compares three things: the records on disk, the processes that own them, and what the
  * runtime says. A bottle in which no agent ran is removed; one that may hold work gets it into the gate first.
  */
-import { isAlive, messageOf } from '../core/index.ts';
+import { type BottleStatus, isAlive, messageOf } from '../core/index.ts';
 import { type BottleRecord, listRecords } from '../core/resolve/index.ts';
 import { repairApplied } from './after-landing.ts';
 import { BACKEND_NAMES } from './backends.ts';
@@ -67,9 +67,13 @@ async function recoverInterrupted(context: TaskContext, task: TaskRecord, record
     await undoTask(context, task.slug);
     return 'was interrupted before its agent ran; removed';
   }
-  if (record.phase === 'removed') {
+  const isGone = record.phase !== 'removed' && (await runtimeStatus(context, record)) === undefined;
+  if (isGone) await dropBottle(context, task.slug);
+  if (isGone || record.phase === 'removed') {
     await updateTask(context.paths, task.slug, ({ runner: _, ...rest }) => ({ ...rest, finishedAt: new Date().toISOString() }));
-    return 'was interrupted while it was cleaned up; its work is in the gate';
+    return task.status === undefined
+      ? 'has lost its bottle; what it had pushed is in the gate'
+      : 'was interrupted while it was cleaned up; its work is in the gate';
   }
   const bottle = await openBottle(context, task.slug);
   if ((await bottle.status()) !== 'running') await bottle.start();
@@ -81,13 +85,16 @@ async function recoverInterrupted(context: TaskContext, task: TaskRecord, record
   return `was interrupted; ${commits.length === 0 ? 'it had changed nothing' : `its work is in the gate: \`terok diff ${task.slug}\``}`;
 }
 
+/** Undefined where the runtime knows no such bottle. */
+async function runtimeStatus(context: TaskContext, record: BottleRecord): Promise<BottleStatus | undefined> {
+  const backend = await context.backend(record.backend);
+  return (await backend.list()).find(({ id }) => id === record.slug)?.status;
+}
+
 /** A finished task: its bottle is gone, stopped, or kept running on purpose; the record follows what the runtime says. */
 async function settle(context: TaskContext, record: BottleRecord): Promise<string | undefined> {
   if (record.phase !== 'running') return undefined;
-  const backend = await context.backend(record.backend);
-  const entry = (await backend.list()).find(({ id }) => id === record.slug);
-  if (entry?.status === 'running') return undefined;
-  if (entry !== undefined) return undefined;
+  if ((await runtimeStatus(context, record)) !== undefined) return undefined;
   await dropBottle(context, record.slug);
   return 'has lost its bottle; its work is in the gate';
 }

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPodmanBackend } from '../../src/backends/podman/index.ts';
 import { run } from '../../src/core/index.ts';
 import {
   type CliResult,
@@ -29,10 +30,10 @@ afterEach(async () => {
   await terok[Symbol.asyncDispose]();
 });
 
-/** Nothing of the task is left on the machine but its record: no process, no socket, no namespace. */
-function expectNothingLeft(slug: string): void {
-  expect(processesWith(path.join(terok.paths.runtime, 'b', slug))).toEqual([]);
-  expect(processesWith(path.join(terok.paths.state, 'bottles', slug))).toEqual([]);
+/** Nothing of the task is left on the machine but its record: no process (one that was being started ends by itself), no socket, no namespace. */
+async function expectNothingLeft(slug: string): Promise<void> {
+  await expect.poll(() => processesWith(path.join(terok.paths.runtime, 'b', slug))).toEqual([]);
+  await expect.poll(() => processesWith(path.join(terok.paths.state, 'bottles', slug))).toEqual([]);
   expect(existsSync(path.join(terok.paths.runtime, 'b', slug))).toBe(false);
 }
 
@@ -78,7 +79,7 @@ describe('terok killed with SIGKILL', () => {
     expect(listed.stderr).toMatch(new RegExp(`\`${slug}\` was (interrupted before its agent ran|never started); removed`));
     expect(await containers()).toEqual([]);
     expect(slugsOf(terok.paths)).not.toContain(slug);
-    expectNothingLeft(slug);
+    await expectNothingLeft(slug);
   });
 
   it('while the agent works: the next command brings uncommitted work into the gate', async () => {
@@ -87,7 +88,7 @@ describe('terok killed with SIGKILL', () => {
     await ended;
     const diff = await terok.run(['diff', 'cut']);
     expect(diff.stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
   });
 
   it('while the work is collected: nothing is lost', async () => {
@@ -96,7 +97,7 @@ describe('terok killed with SIGKILL', () => {
     await waitFor('the end of the agent', 120_000, () => existsSync(task) && readFileSync(task, 'utf8').includes('"status"'));
     process.kill(-(child.pid ?? 0), 'SIGKILL');
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
   });
 
   it('and two commands repair at the same time: one of them does it, both succeed', async () => {
@@ -106,7 +107,18 @@ describe('terok killed with SIGKILL', () => {
     const results = await Promise.all([terok.run(['list']), terok.run(['list'])]);
     expect(results.map(({ code }) => code)).toEqual([0, 0]);
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
+  });
+
+  it('between the removal of the bottle and the record of it: the next command finishes the task', async () => {
+    const { pid, ended } = await startWorking('cut');
+    process.kill(-pid, 'SIGKILL');
+    await ended;
+    await createPodmanBackend({ paths: terok.paths, env: process.env }).remove('cut');
+    expect((await terok.run(['list'])).stderr).toContain('has lost its bottle');
+    expect((await terok.run(['list'])).stderr).toBe('');
+    expect(phaseOf(terok.paths, 'cut')).toBe('removed');
+    await expectNothingLeft('cut');
   });
 });
 
@@ -118,7 +130,7 @@ describe('another part killed with SIGKILL while the agent works', () => {
     for (const { pid } of gateway) process.kill(pid, 'SIGKILL');
     await ended;
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
   });
 
   it('conmon: the work comes out, the container goes', async () => {
@@ -128,7 +140,7 @@ describe('another part killed with SIGKILL while the agent works', () => {
     await terok.run(['stop', 'cut']);
     await ended;
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
   });
 
   it('the container itself: the bottle is started again to fetch the work', async () => {
@@ -151,7 +163,7 @@ describe('another part killed with SIGKILL while the agent works', () => {
       await killWhenOf(each.pid, 'cut');
     await rm(path.join(terok.paths.runtime, 'b'), { recursive: true, force: true });
     expect((await terok.run(['diff', 'cut'])).stdout).toContain('+precious');
-    expectNothingLeft('cut');
+    await expectNothingLeft('cut');
   });
 });
 
@@ -183,7 +195,7 @@ describe('what agents do', () => {
     process.kill(pid, 'SIGINT');
     await ended;
     expect((await terok.run(['diff', 'hung'])).stdout).toContain('+precious');
-    expectNothingLeft('hung');
+    await expectNothingLeft('hung');
   });
 
   it('leaves daemons: they end with the bottle', async () => {
