@@ -20,7 +20,7 @@ import { prepareLab, runInLab } from './run-in-lab.ts';
 type RunSuite = (suite: MachineSuite, env: Readonly<Record<string, string>>) => Promise<Report | undefined>;
 
 const AT_A_TIME = 2;
-const DEADLINE_MS = Number(process.env.TEROK_LAB_DEADLINE_S ?? 1800) * 1000;
+const DEADLINE_MS = Number(process.env.TEROK_LAB_DEADLINE_S ?? 2400) * 1000;
 
 const file = process.argv[2];
 if (file === undefined) {
