@@ -102,7 +102,10 @@ export class Rig implements AsyncDisposable {
 
   async start(
     routes: (rig: Rig) => readonly Route[],
-    { auditDir = this.dir, ...options }: { readonly auditDir?: string } & Pick<EgressOptions, 'upstreamProxy' | 'onRefusedSecret'> = {},
+    {
+      auditDir = this.dir,
+      ...options
+    }: { readonly auditDir?: string } & Pick<EgressOptions, 'upstreamProxy' | 'onRefusedSecret' | 'clientLimits'> = {},
   ): Promise<this> {
     this.auditFile = path.join(auditDir, `audit-${randomUUID()}.jsonl`);
     this.egress = await createEgress({

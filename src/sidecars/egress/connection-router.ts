@@ -27,11 +27,12 @@ export interface RouterParts {
   readonly upstreams: Upstreams;
   readonly fronts: Fronts;
   readonly dataLoss: DataLossGuard;
+  /** See `ClientLimits` */
+  readonly firstBytesMs: number;
 }
 
 /** A client that speaks first does so at once; others wait for the server's greeting. */
 const GREETING_WAIT_MS = 250;
-const FIRST_BYTES_TIMEOUT_MS = 15_000;
 const UNREADABLE = deny(
   'needs-inspection',
   'the route inspects requests, and this is neither TLS nor HTTP',
@@ -51,7 +52,7 @@ export class ConnectionRouter {
 
   /** A transparent connection, or what follows a CONNECT. */
   async #accept(socket: Socket, target: EgressTarget): Promise<void> {
-    const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? FIRST_BYTES_TIMEOUT_MS : GREETING_WAIT_MS);
+    const first = await peekFirstBytes(socket, this.#speaksFirst(target) ? this.#parts.firstBytesMs : GREETING_WAIT_MS);
     const decision = decideConnection(this.#parts.policy(), target);
     const stopped = this.#parts.dataLoss.stopped();
     const otherName = first.kind === 'hello' ? tlsNameRefusal(first, target, decision) : undefined;

@@ -7,6 +7,7 @@ import type { UpstreamProxy } from '../../core/upstream-proxy.ts';
 import type { AnswerHold, Question, TripwireOptions, WatchedSource } from './data-loss/index.ts';
 import type { EgressTarget } from './decide.ts';
 import type { ResolveName } from './dial.ts';
+import type { ClientLimits } from './slow-clients.ts';
 
 export interface EgressOptions {
   readonly policy: EgressPolicy;
@@ -30,6 +31,8 @@ export interface EgressOptions {
   readonly watched?: WatchedSource;
   /** The token that was put into the bottle to be noticed when it leaves */
   readonly tripwire?: TripwireOptions;
+  /** Other than `CLIENT_LIMITS` */
+  readonly clientLimits?: Partial<ClientLimits>;
 }
 
 export interface Egress {

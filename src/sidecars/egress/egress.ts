@@ -16,12 +16,13 @@ import type { Egress, EgressOptions } from './egress-contract.ts';
 import { type FrontHandlers, Fronts } from './front.ts';
 import { maskedAudit } from './masked-audit.ts';
 import { nestedTunnel } from './message.ts';
-import { ExplicitProxy } from './proxy.ts';
+import { ExplicitProxy, type ProxyHandlers } from './proxy.ts';
 import { proxyDial } from './proxy-dial.ts';
 import { Refusals } from './refusals.ts';
 import { Requests } from './requests.ts';
 import { MatcherCache } from './scrub.ts';
 import { SecretCache } from './secret-cache.ts';
+import { CLIENT_LIMITS } from './slow-clients.ts';
 import { Upstreams } from './upstream.ts';
 
 /** The refusal of the request that carried the canary reaches the bottle first. */
@@ -91,10 +92,12 @@ class BottleEgress implements Egress {
       onUpgrade: (request, socket, head, origin) => requests.onUpgrade(request, socket, head, origin),
       onClientError: (error, socket, target) => requests.onClientError(error, socket, target),
     };
-    const fronts = new Fronts(options.ca, {
+    const limits = { ...CLIENT_LIMITS, ...options.clientLimits };
+    const frontHandlers: FrontHandlers = {
       ...shared,
       onTunnel: (socket, target) => this.#refusals.answerRaw(socket, target, nestedTunnel()),
-    });
+    };
+    const fronts = new Fronts(options.ca, frontHandlers, limits);
     this.#router = new ConnectionRouter({
       policy: () => this.#policy,
       audit: this.audit,
@@ -104,8 +107,9 @@ class BottleEgress implements Egress {
       upstreams: this.#upstreams,
       fronts,
       dataLoss: this.#dataLoss,
+      firstBytesMs: limits.firstBytesMs,
     });
-    this.#proxy = new ExplicitProxy({
+    const proxyHandlers: ProxyHandlers = {
       ...shared,
       judgeTunnel: (target) => this.#judgeTunnel(target),
       onTunnel: (socket, target) => this.#tunnel(socket, target),
@@ -113,7 +117,8 @@ class BottleEgress implements Egress {
         this.#dataLoss.seeRefused(target?.name ?? '', request);
         this.#refusals.record(target, refusal);
       },
-    });
+    };
+    this.#proxy = new ExplicitProxy(proxyHandlers, limits);
   }
 
   async open(): Promise<void> {

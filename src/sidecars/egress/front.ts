@@ -17,6 +17,7 @@ import {
 } from '../../core/certificate.ts';
 import { http } from '../../core/node-http.ts';
 import type { EgressTarget } from './decide.ts';
+import { type ClientLimits, endSlowClients, serverLimits } from './slow-clients.ts';
 
 export type FrontRequest = IncomingMessage | http2.Http2ServerRequest;
 export type FrontResponse = ServerResponse | http2.Http2ServerResponse;
@@ -49,8 +50,6 @@ const LEAF_AGE_MS = 30 * DAY_MS;
 const MAX_FRONTS = 256;
 const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_STREAMS = 128;
-const HANDSHAKE_TIMEOUT_MS = 10_000;
-const HEADERS_TIMEOUT_MS = 60_000;
 
 interface Front {
   readonly secure: http2.Http2SecureServer;
@@ -60,6 +59,7 @@ interface Front {
 export class Fronts {
   readonly #issuer: CertificateIssuer;
   readonly #handlers: FrontHandlers;
+  readonly #limits: ClientLimits;
   readonly #fronts = new Map<string, Front>();
   readonly #plain = new Map<string, Server>();
   #tools:
@@ -71,7 +71,8 @@ export class Fronts {
       }>
     | undefined;
 
-  constructor(ca: BottleCa, handlers: FrontHandlers) {
+  constructor(ca: BottleCa, handlers: FrontHandlers, limits: ClientLimits) {
+    this.#limits = limits;
     this.#issuer = issuerOf(ca);
     this.#handlers = handlers;
   }
@@ -86,14 +87,21 @@ export class Fronts {
     const key = `${target.name}:${target.port}`;
     let server = this.#plain.get(key);
     if (server === undefined) {
-      server = configure(http.createServer(HTTP1_OPTIONS), this.#handlers, target, false);
-      if (this.#plain.size >= MAX_FRONTS) this.#plain.clear();
+      server = configure(http.createServer({ ...HTTP1_OPTIONS, ...serverLimits(this.#limits) }), this.#handlers, target, false);
+      endSlowClients(server, this.#limits);
       this.#plain.set(key, server);
+      const [oldest] = this.#plain;
+      if (this.#plain.size > MAX_FRONTS && oldest !== undefined) {
+        this.#plain.delete(oldest[0]);
+        oldest[1].close();
+      }
     }
     server.emit('connection', socket);
   }
 
   async #frontOf(target: EgressTarget): Promise<Front> {
+    this.#tools ??= loadTools();
+    const { build, publicKey, keyPem } = await this.#tools;
     const key = `${target.name}:${target.port}`;
     const known = this.#fronts.get(key);
     if (known !== undefined && isFresh(known)) {
@@ -101,8 +109,6 @@ export class Fronts {
       this.#fronts.set(key, known);
       return known;
     }
-    this.#tools ??= loadTools();
-    const { build, publicKey, keyPem } = await this.#tools;
     const now = Date.now();
     const cert = build(
       {
@@ -115,9 +121,14 @@ export class Fronts {
       this.#issuer,
     );
     const front = { secure: this.#secureServer(target, cert, keyPem), madeAt: now };
+    this.#fronts.delete(key);
+    known?.secure.close();
     this.#fronts.set(key, front);
-    const oldest = this.#fronts.keys().next().value;
-    if (this.#fronts.size > MAX_FRONTS && oldest !== undefined) this.#fronts.delete(oldest);
+    const [oldest] = this.#fronts;
+    if (this.#fronts.size > MAX_FRONTS && oldest !== undefined) {
+      this.#fronts.delete(oldest[0]);
+      oldest[1].secure.close();
+    }
     return front;
   }
 
@@ -127,10 +138,12 @@ export class Fronts {
       cert,
       key,
       minVersion: 'TLSv1.2',
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      handshakeTimeout: this.#limits.handshakeMs,
       settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES, enableConnectProtocol: false },
       ...HTTP1_OPTIONS,
+      ...serverLimits(this.#limits),
     } as http2.SecureServerOptions);
+    endSlowClients(server, this.#limits);
     return configure(server, this.#handlers, target, true);
   }
 }
@@ -141,14 +154,10 @@ function isFresh({ madeAt }: Front): boolean {
   return age > -DAY_MS / 2 && age < LEAF_AGE_MS;
 }
 
-/** `requestTimeout` is off because an upload may last long; `headersTimeout` stays. */
 const HTTP1_OPTIONS = {
   maxHeaderSize: MAX_HEADER_BYTES,
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  requestTimeout: 0,
   requireHostHeader: false,
   insecureHTTPParser: false,
-  keepAliveTimeout: 120_000,
   noDelay: true,
 } as const;
 

@@ -11,6 +11,7 @@ import { type Denied, deny, type EgressTarget } from './decide.ts';
 import type { FrontRequest, FrontResponse, RequestOrigin } from './front.ts';
 import { readAuthority } from './message.ts';
 import { rawRefusal } from './refusal.ts';
+import { type ClientLimits, endSlowClients, serverLimits } from './slow-clients.ts';
 
 export interface ProxyHandlers {
   onRequest(request: FrontRequest, response: FrontResponse, origin: RequestOrigin): void;
@@ -23,7 +24,6 @@ export interface ProxyHandlers {
 }
 
 const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
-const HEADERS_TIMEOUT_MS = 60_000;
 const MAX_HEADER_BYTES = 64 * 1024;
 
 interface ProxyTarget {
@@ -35,16 +35,15 @@ export class ExplicitProxy {
   readonly #server: Server;
   readonly #handlers: ProxyHandlers;
 
-  constructor(handlers: ProxyHandlers) {
+  constructor(handlers: ProxyHandlers, limits: ClientLimits) {
     this.#handlers = handlers;
     this.#server = http.createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: 0,
+      ...serverLimits(limits),
       requireHostHeader: false,
-      keepAliveTimeout: 120_000,
       noDelay: true,
     });
+    endSlowClients(this.#server, limits);
     const onRequest = (request: IncomingMessage, response: FrontResponse): void => this.#request(request, response);
     this.#server.on('request', onRequest).on('checkContinue', onRequest).on('checkExpectation', onRequest);
     this.#server.on('connect', (request, socket, head) => this.#connect(request, socket, head));
