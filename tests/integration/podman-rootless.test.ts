@@ -1,11 +1,14 @@
-import { stat } from 'node:fs/promises';
+import { chown, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { readMachine } from '../../src/backends/oci/machine.ts';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
-import { type BottlePlan, type ProbeReport, resolvePaths } from '../../src/core/index.ts';
+import { type BottlePlan, type ProbeReport, patient, resolvePaths } from '../../src/core/index.ts';
 import { describeUnless } from '../support/describe-unless.ts';
-import { createRootlessUser, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
-import { findTestImage, openTestHost } from './podman-fixture/test-bottle.ts';
+import { createRootlessUser, giveImage, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
+import { findTestImage } from './podman-fixture/test-bottle.ts';
+
+const SLOW = { timeout: patient(120_000) };
 
 const reason = await whyNoRootlessUser();
 const found = reason === undefined ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason };
@@ -33,7 +36,7 @@ describeUnless('reason' in found ? found.reason : undefined, 'a rootless bottle'
   beforeAll(async () => {
     user = await createRootlessUser();
     const image = 'image' in found ? found.image : '';
-    await copyImage(image, user);
+    await giveImage(user, image);
     const result = await user.run([user.node, fixture(user, 'rootless-program.ts'), image, path.join(user.home, 'terok')]);
     if (result.exitCode !== 0) throw new Error(`the program of the user failed: ${result.stderr.toString()}`);
     report = JSON.parse(result.stdout.toString()) as Report;
@@ -100,6 +103,36 @@ describeUnless(reason, 'the probe of a user', () => {
     expect(JSON.stringify(report)).toContain('usermod --add-subuids');
   });
 
+  it(
+    'names the limits that Podman forgets without a word where no control group was handed to the user, and starts nothing',
+    SLOW,
+    async (context) => {
+      const { cgroups, systemd } = await readMachine();
+      if (cgroups !== 'v2' || systemd) context.skip('only a host with control groups of version 2 alone and without systemd');
+      const image = 'image' in found ? found.image : context.skip(found.reason);
+      const limit = ['podman', 'run', '--rm', '--network=none', '--memory=64m', image, 'cat', '/sys/fs/cgroup/memory.max'];
+      await using user = await createRootlessUser();
+      await giveImage(user, image);
+      const codes = async (options: Parameters<RootlessUser['run']>[1]): Promise<string[]> => {
+        const report = await probe(user, options);
+        return report.state === 'available' ? report.notes.map(({ code }) => code) : [];
+      };
+      expect((await user.run(limit, { ownGroup: false })).stdout.toString()).toBe('max\n');
+      expect(await codes({ ownGroup: false })).toContain('LIMITS_UNENFORCED');
+      expect(await codes({})).not.toContain('LIMITS_UNENFORCED');
+
+      const launch = async (): Promise<string> => {
+        const argv = [user.node, fixture(user, 'launch-program.ts'), image, path.join(user.home, 'terok')];
+        const { stdout, stderr } = await user.run(argv);
+        return stdout.toString() === '' ? stderr.toString() : stdout.toString();
+      };
+      expect(await launch()).toBe('launched');
+      // a group that only seems to be handed over: no process may go from one below it to another
+      await chown(`/sys/fs/cgroup/${user.name}/cgroup.procs`, 0, 0);
+      expect(await launch()).toBe('LIMIT_UNENFORCEABLE');
+    },
+  );
+
   it('names missing programs and cgroups that only root can hide', async (context) => {
     await using user = await createRootlessUser();
     const bare = await probe(user, {}, '/nonexistent');
@@ -109,10 +142,3 @@ describeUnless(reason, 'the probe of a user', () => {
     expect(codesOf(report)).toEqual(['HYBRID_CGROUPS']);
   });
 });
-
-async function copyImage(image: string, user: RootlessUser): Promise<void> {
-  await using host = await openTestHost({ image });
-  const saved = await host.podman.run(['save', image], { maxOutputBytes: 4 * 1024 ** 3 });
-  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout });
-  if (loaded.exitCode !== 0) throw new Error(`the image could not be given to the user: ${loaded.stderr.toString()}`);
-}

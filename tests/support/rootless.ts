@@ -1,10 +1,12 @@
 // An unprivileged user with subordinate ids, in whose name programs run: the rootless side of the tests. Needs root.
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, mkdtemp, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ensureCgroupNamespace } from '../../src/backends/oci/cgroup-namespace.ts';
 import { releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
-import { type RunResult, run, runOrThrow } from '../../src/core/index.ts';
+import { readMachine } from '../../src/backends/oci/machine.ts';
+import { patient, type RunResult, run, runOrThrow } from '../../src/core/index.ts';
+import { delegateGroup } from './delegated-group.ts';
 
 const REPOSITORY = path.resolve(import.meta.dirname, '../..');
 
@@ -24,6 +26,8 @@ export interface RootlessUser extends AsyncDisposable {
       readonly timeoutMs?: number;
       readonly env?: Readonly<Record<string, string>>;
       readonly hostMounts?: boolean;
+      /** `false` leaves the program in the control group of the caller */
+      readonly ownGroup?: boolean;
     },
   ): Promise<RunResult>;
 }
@@ -64,11 +68,9 @@ export async function createRootlessUser(
   await runOrThrow(['mount', '--rbind', REPOSITORY, repository]);
   await runOrThrow(['mount', '--make-rprivate', repository]);
   await runOrThrow(['mount', '-o', 'remount,bind,ro', repository]);
-  const hybrid = await stat('/sys/fs/cgroup/unified').then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-  const enter = hybrid ? ['nsenter', `--mount=${await ensureCgroupNamespace(helperDir)}`, '--'] : [];
+  const { cgroups, systemd } = await readMachine();
+  const group = cgroups === 'v2' && !systemd ? await delegateGroup(name, uid) : undefined;
+  const mounts = cgroups === 'hybrid' ? ['nsenter', `--mount=${await ensureCgroupNamespace(helperDir)}`, '--'] : [];
   const env = {
     PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: home,
@@ -86,13 +88,16 @@ export async function createRootlessUser(
     repository,
     node: process.execPath.replace(`${REPOSITORY}/`, `${repository}/`),
     run: (argv, given = {}) =>
-      run([...(given.hostMounts === true ? [] : enter), ...asUser, ...argv], {
+      run([...(given.hostMounts === true ? [] : mounts), ...(given.ownGroup === false ? [] : (group?.enter ?? [])), ...asUser, ...argv], {
         cwd: '/',
         env: { ...env, ...given.env },
-        timeoutMs: given.timeoutMs ?? 120_000,
+        timeoutMs: given.timeoutMs ?? patient(120_000),
         ...(given.input === undefined ? {} : { input: given.input }),
       }),
-    [Symbol.asyncDispose]: () => removeUser({ name, uid, home, repository, helperDir }, [...enter, ...asUser], env),
+    [Symbol.asyncDispose]: async () => {
+      await removeUser({ name, uid, home, repository, helperDir }, [...mounts, ...(group?.enter ?? []), ...asUser], env);
+      await group?.[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -122,7 +127,7 @@ const MAX_IMAGE_BYTES = 4 * 1024 ** 3;
 
 /** Loads an image of root's store into that of the user. */
 export async function giveImage(user: RootlessUser, reference: string): Promise<void> {
-  const saved = await runOrThrow(['podman', 'save', reference], { maxOutputBytes: MAX_IMAGE_BYTES, timeoutMs: 300_000 });
-  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout, timeoutMs: 300_000 });
+  const saved = await runOrThrow(['podman', 'save', reference], { maxOutputBytes: MAX_IMAGE_BYTES, timeoutMs: patient(300_000) });
+  const loaded = await user.run(['podman', 'load', '--quiet'], { input: saved.stdout, timeoutMs: patient(300_000) });
   if (loaded.exitCode !== 0) throw new Error(`The image could not be given to the user: ${loaded.stderr.toString()}`);
 }

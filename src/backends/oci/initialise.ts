@@ -3,6 +3,7 @@ import { type BottlePlan, TerokError } from '../../core/index.ts';
 import type { ContainerProfile } from './container-profile.ts';
 import { initContainer } from './container-verbs.ts';
 import { parsePodmanJson } from './inspect.ts';
+import { assertLimitsInForce } from './limits-in-force.ts';
 import { assertInNamespace, readPid } from './network-guard.ts';
 import { ociConfigSchema } from './oci-config.ts';
 import type { PodmanHost } from './podman-host.ts';
@@ -44,6 +45,7 @@ export async function initialiseVerified(
   if (pid === undefined) throw new TerokError('RUNTIME_FAILED', `Podman left no process id for \`${plan.runtimeName}\`.`);
   const { madeDifferences } = inputs.profile;
   if (madeDifferences !== undefined) refuseDifferences(plan, madeDifferences(await readFile(`/proc/${pid}/mountinfo`, 'utf8')));
+  await assertLimitsInForce(pid, plan, host, inputs.profile.limits(plan, host));
   await assertInNamespace(pid, inputs.namespaceInode, host.facts.rootless);
 }
 

@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { ignoreCodes } from '../../core/index.ts';
 import { HYBRID_CGROUP_MOUNT } from './quirks.ts';
 
@@ -9,6 +10,8 @@ export interface Machine {
   readonly uid: number;
   readonly cgroups: 'v1' | 'v2' | 'hybrid' | 'none';
   readonly systemd: boolean;
+  /** Was the control group of this process, in version 2, handed to its user? Without systemd a rootless runtime needs that. */
+  readonly mayMakeGroups: boolean;
   readonly mayRaiseLimits: boolean;
   /** Hard limits of this process */
   readonly hardLimits: { readonly files: number; readonly processes: number };
@@ -16,21 +19,31 @@ export interface Machine {
 }
 
 export async function readMachine(uid: number = process.getuid?.() ?? 0): Promise<Machine> {
-  const [mounts, status, limits, pidMax, systemd] = await Promise.all([
+  const [mounts, status, limits, pidMax, systemd, mayMakeGroups] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
     readFile('/proc/self/status', 'utf8'),
     readFile('/proc/self/limits', 'utf8'),
     readFile('/proc/sys/kernel/pid_max', 'utf8'),
     ignoreCodes(['ENOENT'], () => stat('/run/systemd/system')),
+    isOwnGroupWritable(),
   ]);
   return {
     uid,
     cgroups: cgroupLayout(mounts),
     systemd: systemd !== undefined,
+    mayMakeGroups,
     mayRaiseLimits: hasCapability(status, CAP_SYS_RESOURCE),
     hardLimits: { files: hardLimit(limits, 'Max open files'), processes: hardLimit(limits, 'Max processes') },
     pidMax: Number(pidMax),
   };
+}
+
+async function isOwnGroupWritable(): Promise<boolean> {
+  const group = /^0::(.*)$/m.exec(await readFile('/proc/self/cgroup', 'utf8'))?.[1];
+  if (group === undefined) return false;
+  const directory = path.join('/sys/fs/cgroup', group);
+  const isWritable = async (): Promise<true> => (await access(directory, constants.W_OK), true);
+  return (await ignoreCodes(['ENOENT', 'EACCES', 'EROFS'], isWritable)) === true;
 }
 
 /** Cgroup layout of a mount table in the format of `/proc/self/mountinfo`. */

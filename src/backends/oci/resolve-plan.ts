@@ -37,8 +37,9 @@ function containerName(slug: string, owner: string): string {
 }
 
 /** Limits that the kernel would not enforce for containers of this user. */
-export function unenforceableLimits({ facts }: Pick<PodmanHost, 'facts'>): readonly LimitName[] {
-  if (facts.rootless && facts.cgroupVersion !== 'v2') return ['memory', 'cpus', 'pids'];
+export function unenforceableLimits({ facts, machine }: Pick<PodmanHost, 'facts' | 'machine'>): readonly LimitName[] {
+  const makesGroups = (): boolean => facts.cgroupVersion === 'v2' && (facts.cgroupManager === 'systemd' || machine.mayMakeGroups);
+  if (facts.rootless && !makesGroups()) return ['memory', 'cpus', 'pids'];
   const controllerOf = { memory: 'memory', cpus: 'cpu', pids: 'pids' } as const;
   return (['memory', 'cpus', 'pids'] as const).filter((limit) => !facts.controllers.includes(controllerOf[limit]));
 }
@@ -56,7 +57,7 @@ function resolveMissingLimits(spec: BottleSpec, host: PodmanHost): readonly Limi
   return [...missing, 'disk'];
 }
 
-function unenforceable(limits: readonly LimitName[], why: string, remedy: string, { facts }: PodmanHost): TerokError {
+export function unenforceable(limits: readonly LimitName[], why: string, remedy: string, { facts }: PodmanHost): TerokError {
   return new TerokError(
     'LIMIT_UNENFORCEABLE',
     `This host cannot enforce the limit${limits.length === 1 ? '' : 's'} ${limits.join(', ')} for ${facts.rootless ? 'rootless' : 'rootful'} Podman ${why}.`,

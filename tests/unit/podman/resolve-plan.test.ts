@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { PodmanHost } from '../../../src/backends/oci/index.ts';
-import { resolvePlan } from '../../../src/backends/oci/resolve-plan.ts';
+import { resolvePlan, unenforceableLimits } from '../../../src/backends/oci/resolve-plan.ts';
 import type { BottleSpec } from '../../../src/core/index.ts';
 import { testSpec } from '../../integration/podman-fixture/test-bottle.ts';
 
 const PATHS = { config: '/c', data: '/d', state: '/s', cache: '/k', runtime: '/r' };
 
-function hostLike(facts: Partial<PodmanHost['facts']>): PodmanHost {
+function hostLike(facts: Partial<PodmanHost['facts']>, mayMakeGroups = false): PodmanHost {
   const all = {
     version: '4.3.1',
     rootless: false,
@@ -20,7 +20,7 @@ function hostLike(facts: Partial<PodmanHost['facts']>): PodmanHost {
     seccomp: true,
     ...facts,
   };
-  return { facts: all, launcher: [], binary: '/usr/bin/podman' } as unknown as PodmanHost;
+  return { facts: all, machine: { mayMakeGroups }, launcher: [], binary: '/usr/bin/podman' } as unknown as PodmanHost;
 }
 
 const resolve = (changes: Partial<BottleSpec>, facts: Partial<PodmanHost['facts']> = {}): ReturnType<typeof resolvePlan> =>
@@ -53,6 +53,13 @@ describe('resolving a bottle for Podman', () => {
     expect(() => resolve({}, { rootless: true, cgroupVersion: 'v1', controllers: ['cpu', 'memory', 'pids'] })).toThrow(
       expect.objectContaining({ code: 'LIMIT_UNENFORCEABLE' }),
     );
+  });
+
+  it('counts on no limit for a user without systemd whose control group is not his own', () => {
+    const facts = { rootless: true, cgroupManager: 'cgroupfs' };
+    expect(unenforceableLimits(hostLike(facts))).toEqual(['memory', 'cpus', 'pids']);
+    expect(unenforceableLimits(hostLike(facts, true))).toEqual([]);
+    expect(unenforceableLimits(hostLike({ cgroupManager: 'cgroupfs' }))).toEqual([]);
   });
 
   it('does not drop a limit that works only because it may be missing', () => {
