@@ -1,6 +1,6 @@
 /*
  * Fuzzing of what a bottle sends to its gate and leaves as notes: batch requests of Git LFS, the commands of a push, and statements of
- * provenance. A failure prints seed and counterexample: `TEROK_FUZZ_SEED=<seed>` runs it again, `TEROK_FUZZ_SECONDS=<n>` looks longer.
+ * provenance. What breaks a property is kept as a file (see `fuzz`); `TEROK_FUZZ_SECONDS=<n>` looks longer.
  */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isTerokError } from '../../src/core/index.ts';
 import { ensureSigningKey, type Statement, verifyProvenance, writeProvenance } from '../../src/projects/git/index.ts';
 import { GitLab, mustGit } from '../integration/git-harness.ts';
+import { fuzz } from '../support/fuzz.ts';
 import { packet, packOf } from '../support/pack-writer.ts';
 import { fuzzParameters } from './fuzz-parameters.ts';
 
@@ -96,7 +97,8 @@ describe('a batch request of Git LFS', () => {
     // Positive control: the object is there, and is given once a file names it
     const asked = JSON.stringify({ operation: 'download', objects: [{ oid: own, size: 11 }] });
     expect((await batch(asked)).body).toContain('"download":{"href"');
-    await fc.assert(
+    await fuzz(
+      'git-lfs-batch',
       fc.asyncProperty(body, async (text) => {
         const answer = await batch(text);
         expect([200, 400, 413, 422]).toContain(answer.status);
@@ -107,7 +109,7 @@ describe('a batch request of Git LFS', () => {
           for (const { href } of Object.values(actions ?? {})) expect(href).toBe(`${url}/info/lfs/objects/${named}`);
         }
       }),
-      PARAMETERS,
+      { parameters: PARAMETERS },
     );
     expect((await batch(asked)).status).toBe(200);
   });
@@ -118,6 +120,16 @@ const PIECES =
     .split(' ')
     .concat([' ', '\n', '\r', '\0', '\u001b[2K']);
 
+/** How a line of a push says its length: mostly right */
+const FRAMES = ['right', 'right', 'right', 'right', 'right', 'right', '0001', 'ffff', '00ZZ', 'upper', 'after nothing'] as const;
+
+function framed(frame: (typeof FRAMES)[number], text: string): string {
+  if (frame === 'right') return packet(text);
+  if (frame === 'upper') return packet(text).toUpperCase();
+  if (frame === 'after nothing') return `0004${packet(text)}`;
+  return `${frame}${text}`;
+}
+
 describe('the commands of a push', () => {
   const piece = fc.constantFrom(...PIECES);
   const name = fc.oneof(
@@ -127,19 +139,6 @@ describe('the commands of a push', () => {
   );
   const id = fc.constantFrom('base', 'base', 'base', NONE, '1'.repeat(40), '', 'g'.repeat(40), '1'.repeat(64));
   const line = fc.record({ old: fc.constantFrom(NONE, NONE, 'base', ''), next: id, name });
-  const length = fc.constantFrom<(text: string) => string>(
-    packet,
-    packet,
-    packet,
-    packet,
-    packet,
-    packet,
-    (text) => `0001${text}`,
-    (text) => `ffff${text}`,
-    (text) => `00ZZ${text}`,
-    (text) => packet(text).toUpperCase(),
-    (text) => `0004${packet(text)}`,
-  );
   const refsOf = async (where: string): Promise<string[]> =>
     (await mustGit(where, ['for-each-ref', '--format=%(refname)'])).split('\n').sort();
 
@@ -155,11 +154,12 @@ describe('the commands of a push', () => {
     // Positive control: a request of this form writes a ref
     await send([packet(`${NONE} ${base} refs/heads/terok/shop.control${capabilities}`)]);
     expect(await refsOf(repository)).toEqual([...before, 'refs/heads/terok/shop.control'].sort());
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.tuple(line, length), { minLength: 1, maxLength: 3 }), async (commands) => {
+    await fuzz(
+      'git-push-commands',
+      fc.asyncProperty(fc.array(fc.tuple(line, fc.constantFrom(...FRAMES)), { minLength: 1, maxLength: 3 }), async (commands) => {
         const real = (text: string): string => (text === 'base' ? base : text);
         const lines = commands.map(([{ old, next, name: ref }, frame], index) =>
-          frame(`${real(old)} ${real(next)} ${ref}${index === 0 ? capabilities : ''}`),
+          framed(frame, `${real(old)} ${real(next)} ${ref}${index === 0 ? capabilities : ''}`),
         );
         const { status } = await send(lines);
         expect(status).toBeLessThan(500);
@@ -172,7 +172,7 @@ describe('the commands of a push', () => {
         expect(strange).toEqual([]);
         expect(await mustGit(repository, ['rev-parse', 'refs/heads/main', 'refs/terok/base'])).toBe(`${base}\n${base}`);
       }),
-      PARAMETERS,
+      { parameters: PARAMETERS },
     );
   });
 });
@@ -201,21 +201,23 @@ describe('a note that poses as a statement of provenance', () => {
     const signed = await mustGit(source, ['notes', '--ref=terok-provenance', 'show', 'HEAD']);
     const edit = fc.record({ at: fc.nat(signed.length), cut: fc.nat(12), put: fc.oneof(fc.string({ maxLength: 12 }), fc.json()) });
     const text = fc.oneof(
-      { weight: 5, arbitrary: fc.array(edit, { minLength: 1, maxLength: 3 }).map((edits) => edits.reduce(apply, signed)) },
+      // What a key signs is of this run alone, so what is kept of a failure is the edits
+      { weight: 5, arbitrary: fc.array(edit, { minLength: 1, maxLength: 3 }) },
       { weight: 1, arbitrary: fc.json() },
       { weight: 1, arbitrary: fc.string() },
     );
     const file = path.join(lab.root, 'note');
-    await fc.assert(
+    await fuzz(
+      'git-provenance-note',
       fc.asyncProperty(text, async (note) => {
-        await writeFile(file, note);
+        await writeFile(file, typeof note === 'string' ? note : note.reduce(apply, signed));
         await mustGit(source, ['notes', '--ref=terok-provenance', 'add', '--force', '--allow-empty', '--file', file, 'HEAD']);
         const found = await verifyProvenance(source, 'HEAD', key).catch((error: unknown) => error);
         if (isTerokError(found)) expect(['REFUSED', 'NOT_FOUND']).toContain(found.code);
         // Spaces in JSON change no value: then it is still what the user signed
         else expect(found).toEqual(statement);
       }),
-      PARAMETERS,
+      { parameters: PARAMETERS },
     );
   });
 });
