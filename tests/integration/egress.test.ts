@@ -698,6 +698,86 @@ describe('a change of policy', () => {
     await once(raw, 'close');
   });
 
+  describe.each([
+    ['the path', () => [secureRoute(rig, { paths: ['/v2'] })]],
+    ['the host', () => []],
+  ] as const)('that takes back %s has taken effect when it returns:', (what, left) => {
+    const change = (): void => rig.egress.setPolicy(rig.policy(left()));
+    const upgraded = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    const head = (fields = ''): string => `GET /v1 HTTP/1.1\r\nHost: ${NAME}:${rig.httpsPort}\r\n${fields}\r\n`;
+
+    test.each(['transparent', 'CONNECT'])('the next request on an open connection of HTTP/1.1 (%s)', async (way) => {
+      await rig.start((r) => [secureRoute(r)]);
+      const client = way === 'CONNECT' ? await connectTls(await tunnel()) : await connectTls();
+      client.on('error', () => client.destroy()).write(head());
+      expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+      const next = Promise.race([once(client, 'data'), once(client, 'close')]);
+      change();
+      client.write(head());
+      const [answer] = (await next) as [Buffer | boolean];
+      if (what === 'the path') expect(String(answer)).toMatch(/^HTTP\/1\.1 403 /);
+      else expect(answer).not.toBeInstanceOf(Buffer);
+      expect(rig.seen).toHaveLength(1);
+      client.destroy();
+    });
+
+    test('the next stream of an open connection of HTTP/2, and the one that runs', async () => {
+      await rig.start((r) => [secureRoute(r)]);
+      rig.handler = (_request, response) => void response.writeHead(200).write('first');
+      const session = http2.connect(`https://${NAME}:${rig.httpsPort}`, {
+        createConnection: () => tls.connect({ port: doorPort, servername: NAME, ca: rig.ca.certificatePem, ALPNProtocols: ['h2'] }),
+      });
+      session.on('error', () => undefined);
+      const ask = (): http2.ClientHttp2Stream => session.request({ ':path': '/v1' }).on('error', () => undefined);
+      const running = ask();
+      await once(running, 'data');
+      const cut = new Promise((resolve) => running.once('close', resolve));
+      change();
+      running.resume();
+      await cut;
+      expect(running.rstCode).not.toBe(http2.constants.NGHTTP2_NO_ERROR);
+      if (what === 'the path') expect((await once(ask(), 'response'))[0]).toMatchObject({ ':status': 403 });
+      else await expect.poll(() => session.destroyed).toBe(true);
+      expect(rig.seen).toHaveLength(1);
+      session.destroy();
+    });
+
+    test('an open WebSocket', async () => {
+      await rig.start((r) => [secureRoute(r)]);
+      const received: Buffer[] = [];
+      rig.onUpgrade = (_request, socket) => {
+        socket.on('data', (chunk: Buffer) => received.push(chunk)).on('error', () => undefined);
+        socket.write(upgraded);
+      };
+      const client = await connectTls();
+      client.on('error', () => client.destroy()).write(head(UPGRADE));
+      expect(String((await once(client, 'data'))[0])).toMatch(/^HTTP\/1\.1 101 /);
+      const frame = Buffer.from([0x82, 0x81, 0, 0, 0, 0, 65]);
+      client.write(frame);
+      await expect.poll(() => Buffer.concat(received)).toEqual(frame);
+      const closed = once(client, 'close');
+      change();
+      client.write(frame);
+      await closed;
+      expect(Buffer.concat(received)).toEqual(frame);
+    });
+  });
+
+  test('that takes back a host has taken effect when it returns: bytes of a connection that is passed through', async () => {
+    const received: Buffer[] = [];
+    const echo = net.createServer((socket) => socket.on('data', (chunk: Buffer) => received.push(chunk)).pipe(socket));
+    const port = await listen(rig.track(echo));
+    await rig.start((r) => [secureRoute(r, { mode: 'passthrough', ports: [port] })]);
+    const raw = net.connect({ host: '127.0.0.1', port: await rig.door(NAME, port) });
+    raw.on('error', () => raw.destroy()).write('one');
+    await once(raw, 'data');
+    const closed = once(raw, 'close');
+    rig.egress.setPolicy(rig.policy([]));
+    raw.write('two');
+    await closed;
+    expect(Buffer.concat(received).toString()).toBe('one');
+  });
+
   test('cuts a stream that runs, when its path is no longer allowed', async () => {
     await rig.start((r) => [secureRoute(r)]);
     rig.handler = (_request, response) => void response.writeHead(200).write('first');
@@ -732,8 +812,9 @@ beforeEach(async () => {
   doorPort = await rig.door(NAME, rig.httpsPort);
 });
 
-async function connectTls(): Promise<tls.TLSSocket> {
-  const socket = tls.connect({ host: '127.0.0.1', port: doorPort, servername: NAME, ca: rig.ca.certificatePem });
+async function connectTls(below?: net.Socket): Promise<tls.TLSSocket> {
+  const where = below === undefined ? { host: '127.0.0.1', port: doorPort } : { socket: below };
+  const socket = tls.connect({ ...where, servername: NAME, ca: rig.ca.certificatePem });
   await once(socket, 'secureConnect');
   return socket;
 }
@@ -757,4 +838,12 @@ function unframe(bytes: Buffer): string {
   const length = (bytes[1] ?? 0) & 0x7f;
   const mask = bytes.subarray(2, 6);
   return Buffer.from(bytes.subarray(6, 6 + length).map((byte, at) => byte ^ (mask[at % 4] ?? 0))).toString();
+}
+
+/** A connection to the upstream by the explicit proxy. */
+async function tunnel(): Promise<net.Socket> {
+  const socket = net.connect(rig.proxyPort, '127.0.0.1');
+  socket.write(`CONNECT ${NAME}:${rig.httpsPort} HTTP/1.1\r\n\r\n`);
+  await once(socket, 'data');
+  return socket;
 }
