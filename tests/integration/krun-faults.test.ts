@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
@@ -176,6 +177,15 @@ describeUnless(await whyNoMachines(), 'faults of machines', () => {
   it('the end of the init inside ends its commands and its machine', SLOW, async () => {
     const work = await startWork();
     await bottle.exec(['sh', '-c', 'kill -KILL $(cat /run/terok-init.pid); sleep 5'], { user: 'root' });
+    await expectEndAndRecovery(work);
+  });
+
+  it('root of a guest that opens a port of its monitor for the second time ends its own machine, whose log says so', SLOW, async () => {
+    const work = await startWork();
+    // the init has closed that of its input; libkrun has one queue for each port, and gives it away when the port is opened
+    const again = bottle.exec(['sh', '-c', 'for port in /dev/vport*; do (: >"$port"); done; sleep 5'], { user: 'root' });
+    expect((await again).status).toMatchObject({ kind: 'lost' });
+    expect(await text(await bottle.logs())).toContain('queue should exist');
     await expectEndAndRecovery(work);
   });
 
