@@ -3,6 +3,7 @@
  * judged, or nothing. The oracle is a strict parser of its own. What breaks a property is kept below `tests/reproductions`, with its
  * seed; `TEROK_FUZZ_SECONDS=<n>` looks longer.
  */
+import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
 import fc from 'fast-check';
@@ -53,6 +54,16 @@ function exchange(socket: net.Socket, bytes: Buffer): Promise<string> {
 }
 
 const send = (text: string, to = door): Promise<string> => exchange(net.connect(to, '127.0.0.1'), Buffer.from(text, 'latin1'));
+
+/** Writes a plain request and, once it is answered, bytes. */
+async function sendAfter(text: string): Promise<string> {
+  const socket = net.connect(door, '127.0.0.1');
+  socket.write(`GET ${JUDGED} HTTP/1.1\r\nHost: ${host()}\r\n\r\n`);
+  await once(socket, 'data');
+  expect(strict.requests).toEqual([{ method: 'GET', target: JUDGED }]);
+  strict.reset();
+  return await exchange(socket, Buffer.from(text, 'latin1'));
+}
 
 function sendHttp2(bytes: Buffer): Promise<string> {
   const options = { port: door, host: '127.0.0.1', servername: NAME, ALPNProtocols: ['h2'], ca: rig.ca.certificatePem };
@@ -196,18 +207,21 @@ describe('a strict server behind the gateway', () => {
     expect(strict.requests.at(-1)).toEqual({ method: 'POST', target: JUDGED });
   });
 
+  // A plain request is read by another program than what follows it on the same connection
   test.each([
-    ['messages made of odd parts', 'framing', message],
-    ['the corpus with bytes changed', 'framing-corpus', mutated],
+    ['messages made of odd parts', 'framing', message, send],
+    ['the corpus with bytes changed', 'framing-corpus', mutated, send],
+    ['messages made of odd parts after a plain request', 'framing-after', message, sendAfter],
+    ['the corpus with bytes changed after a plain request', 'framing-corpus-after', mutated, sendAfter],
   ])(
     'sees well-formed requests that were judged, or nothing: %s',
-    async (_what, name, arbitrary) => {
+    async (_what, name, arbitrary, write) => {
       let forwarded = 0;
       await fuzz(
         name,
         fc.asyncProperty(arbitrary, async (text) => {
           expectNothingLate();
-          await send(text);
+          await write(text);
           forwarded += strict.requests.length;
           expectOneReading();
         }),

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { http } from '../../core/node-http.ts';
 import { cutResponse } from './cut-response.ts';
 import type { Denied } from './decide.ts';
 import { type FrontRequest, type FrontResponse, isHttp2 } from './front.ts';
@@ -16,9 +17,13 @@ export function answerRefusal(request: FrontRequest, response: FrontResponse, re
     response.stream.respond(grpcRefusal(refusal), { endStream: true });
   } else {
     const body = refusalBody(refusal);
-    const close = request.httpVersionMajor === 1 ? { connection: 'close' } : {};
-    (response as ServerResponse).writeHead(REFUSAL_STATUS[refusal.reason], { ...refusalHeaders(refusal, body), ...close });
-    response.end(body);
+    writeRefusalHead(response, REFUSAL_STATUS[refusal.reason], refusalHeaders(refusal, body));
+    (response as ServerResponse).end(body);
   }
   request.resume();
+}
+
+function writeRefusalHead(response: FrontResponse, status: number, headers: Readonly<Record<string, string>>): void {
+  if (isHttp2(response)) response.writeHead(status, headers);
+  else response.writeHead(status, http.STATUS_CODES[status] ?? 'Refused', Object.entries({ ...headers, connection: 'close' }).flat());
 }

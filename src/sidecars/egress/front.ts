@@ -7,6 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import {
   type BottleCa,
@@ -17,10 +18,12 @@ import {
 } from '../../core/certificate.ts';
 import { http } from '../../core/node-http.ts';
 import type { EgressTarget } from './decide.ts';
+import { type BareRequest, serveBareRequests } from './http1/bare-front.ts';
+import type { BareResponse } from './http1/bare-response.ts';
 import { type ClientLimits, endSlowClients, serverLimits } from './slow-clients.ts';
 
-export type FrontRequest = IncomingMessage | http2.Http2ServerRequest;
-export type FrontResponse = ServerResponse | http2.Http2ServerResponse;
+export type FrontRequest = IncomingMessage | http2.Http2ServerRequest | BareRequest;
+export type FrontResponse = ServerResponse | http2.Http2ServerResponse | BareResponse;
 
 export function isHttp2(response: FrontResponse): response is http2.Http2ServerResponse {
   return 'stream' in response && response.stream !== undefined;
@@ -96,7 +99,12 @@ export class Fronts {
         oldest[1].close();
       }
     }
-    server.emit('connection', socket);
+    const served = server;
+    serveBareRequests(socket, {
+      onRequest: (request, response) => this.#handlers.onRequest(request, response, { target, secure: false }),
+      handOver: () => void served.emit('connection', socket),
+      limits: this.#limits,
+    });
   }
 
   async #frontOf(target: EgressTarget): Promise<Front> {
@@ -144,7 +152,25 @@ export class Fronts {
       ...serverLimits(this.#limits),
     } as http2.SecureServerOptions);
     endSlowClients(server, this.#limits);
+    this.#serveBare(server, target);
     return configure(server, this.#handlers, target, true);
+  }
+
+  /** Puts the short way for plain requests before what the server does with a connection. */
+  #serveBare(server: http2.Http2SecureServer, target: EgressTarget): void {
+    const serve = server.listeners('secureConnection');
+    server.removeAllListeners('secureConnection').on('secureConnection', (socket: TLSSocket) => {
+      const handOver = (): void => {
+        for (const listener of serve) listener.call(server, socket);
+      };
+      if (socket.alpnProtocol === 'h2') handOver();
+      else
+        serveBareRequests(socket, {
+          onRequest: (request, response) => this.#handlers.onRequest(request, response, { target, secure: true }),
+          handOver,
+          limits: this.#limits,
+        });
+    });
   }
 }
 

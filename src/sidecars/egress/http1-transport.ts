@@ -7,9 +7,10 @@ import type { Agent, ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { callbackify } from 'node:util';
-import { systemCodeOf } from '../../core/errors.ts';
 import { http } from '../../core/node-http.ts';
 import { type HeaderList, headerValue } from './headers.ts';
+import { BareExchange, type ExchangeOptions, MAX_ATTEMPTS, SILENCE_TIMEOUT_MS, wasClosedUnanswered } from './http1/bare-exchange.ts';
+import { KeptConnections } from './http1/kept-connections.ts';
 import { pumpBody } from './pump-body.ts';
 import type { AnswerHandler, Flow, Outgoing, Transport } from './transport.ts';
 import { UpstreamError } from './upstream-error.ts';
@@ -18,18 +19,17 @@ import { UpstreamError } from './upstream-error.ts';
 const MAX_CONNECTIONS = 128;
 const IDLE_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 64 * 1024;
-/** A model may think this long before its first byte, and pause this long. */
-export const SILENCE_TIMEOUT_MS = 15 * 60_000;
-const MAX_ATTEMPTS = 3;
 const NEEDS_LENGTH = new Set(['POST', 'PUT', 'PATCH']);
 
 export class Http1Transport implements Transport {
   readonly #agent: Agent;
+  readonly #kept: KeptConnections;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
   constructor(open: () => Promise<Socket>) {
     this.#agent = new http.Agent({ keepAlive: true, maxFreeSockets: MAX_CONNECTIONS, timeout: IDLE_TIMEOUT_MS });
+    this.#kept = new KeptConnections(open);
     const connect = callbackify(open);
     this.#agent.createConnection = (_options, done) => {
       connect((error, socket) => done?.(error, socket));
@@ -45,8 +45,9 @@ export class Http1Transport implements Transport {
   /** @param onNeedsHttp2 called in the place of an error where the server refused the handshake for want of HTTP/1.1 */
   dispatch(outgoing: Outgoing, handler: AnswerHandler, onNeedsHttp2?: () => void): void {
     const start = (): void => {
+      const exchange = this.#exchange(outgoing, handler, onNeedsHttp2);
       this.#running += 1;
-      new Http1Exchange(this.#agent, { outgoing, handler, onNeedsHttp2, onDone: () => this.#next() }).start();
+      exchange.start();
     };
     if (this.#running < MAX_CONNECTIONS) start();
     else this.#waiting.push(start);
@@ -54,6 +55,18 @@ export class Http1Transport implements Transport {
 
   close(): void {
     this.#agent.destroy();
+    this.#kept.close();
+  }
+
+  #exchange(outgoing: Outgoing, handler: AnswerHandler, onNeedsHttp2: (() => void) | undefined): Http1Exchange | BareExchange {
+    const onFailure = (error: Error): void => {
+      if (onNeedsHttp2 !== undefined && error instanceof UpstreamError && error.needsHttp2) onNeedsHttp2();
+      else handler.onResponseError(undefined, error);
+    };
+    const options = { outgoing, handler, headers: framedHeaders(outgoing), onFailure, onDone: () => this.#next() };
+    return outgoing.body === null && outgoing.upgrade === undefined
+      ? new BareExchange(this.#kept, options)
+      : new Http1Exchange(this.#agent, options);
   }
 
   #next(): void {
@@ -62,22 +75,15 @@ export class Http1Transport implements Transport {
   }
 }
 
-interface Http1ExchangeOptions {
-  readonly outgoing: Outgoing;
-  readonly handler: AnswerHandler;
-  readonly onNeedsHttp2: (() => void) | undefined;
-  readonly onDone: () => void;
-}
-
 class Http1Exchange implements Flow {
   readonly #agent: Agent;
-  readonly #options: Http1ExchangeOptions;
+  readonly #options: ExchangeOptions;
   #request: ClientRequest | undefined;
   #answer: IncomingMessage | undefined;
   #attempts = 0;
   #isDone = false;
 
-  constructor(agent: Agent, options: Http1ExchangeOptions) {
+  constructor(agent: Agent, options: ExchangeOptions) {
     this.#agent = agent;
     this.#options = options;
   }
@@ -104,7 +110,7 @@ class Http1Exchange implements Flow {
   #attempt(): void {
     this.#attempts += 1;
     const { method, path } = this.#options.outgoing;
-    const headers = framedHeaders(this.#options.outgoing).flat();
+    const headers = this.#options.headers.flat();
     const request = http.request({ agent: this.#agent, method, path, headers, setDefaultHeaders: false, maxHeaderSize: MAX_HEADER_BYTES });
     this.#request = request;
     Object.assign(request, { strictContentLength: true });
@@ -158,20 +164,14 @@ class Http1Exchange implements Flow {
 
   #fail(error: Error): void {
     if (this.#isDone) return;
-    const { handler, onNeedsHttp2 } = this.#options;
     if (this.#mayRepeat(error)) this.#attempt();
-    else if (!this.#finish()) return;
-    else if (onNeedsHttp2 !== undefined && error instanceof UpstreamError && error.needsHttp2) onNeedsHttp2();
-    else handler.onResponseError(this, error);
+    else if (this.#finish()) this.#options.onFailure(error);
   }
 
-  /** The server closed a kept connection just when a request without consequences was sent on it. */
   #mayRepeat(error: Error): boolean {
-    const { body, method } = this.#options.outgoing;
-    const wasClosed = this.#request?.reusedSocket === true && ['ECONNRESET', 'EPIPE'].includes(systemCodeOf(error) ?? '');
-    return (
-      wasClosed && this.#answer === undefined && body === null && (method === 'GET' || method === 'HEAD') && this.#attempts < MAX_ATTEMPTS
-    );
+    const { body } = this.#options.outgoing;
+    const wasKept = this.#request?.reusedSocket === true && this.#answer === undefined;
+    return wasKept && body === null && this.#attempts < MAX_ATTEMPTS && wasClosedUnanswered(this.#options.outgoing, error);
   }
 
   #finish(): boolean {

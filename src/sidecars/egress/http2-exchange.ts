@@ -1,6 +1,6 @@
 import http2, { type ClientHttp2Session, type ClientHttp2Stream, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http2';
 import { type HeaderList, headerValue } from './headers.ts';
-import { SILENCE_TIMEOUT_MS } from './http1-transport.ts';
+import { SILENCE_TIMEOUT_MS } from './http1/bare-exchange.ts';
 import { isGrpc } from './is-grpc.ts';
 import { pumpBody } from './pump-body.ts';
 import type { AnswerHandler, Flow, Outgoing } from './transport.ts';

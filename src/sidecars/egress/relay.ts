@@ -39,9 +39,11 @@ export class ResponseRelay implements AnswerHandler {
     this.#response = response;
     this.#options = options;
     this.#stages = options.stages;
-    response.on('drain', () => this.#flow?.resume());
-    response.on('close', () => this.#onClose());
-    response.on('error', () => this.#onClose());
+    const emitter: NodeJS.EventEmitter = response;
+    emitter
+      .on('drain', () => this.#flow?.resume())
+      .on('close', () => this.#onClose())
+      .on('error', () => this.#onClose());
   }
 
   /** What the exchange has moved so far; status 0 before the server answered. */
@@ -131,8 +133,8 @@ export class ResponseRelay implements AnswerHandler {
     this.#releaseHead(rest.length === 0 && fields.length === 0);
     if (fields.length > 0) this.#response.addTrailers(Object.fromEntries(fields));
     this.#finished = true;
-    if (rest.length > 0) this.#response.end(rest);
-    else this.#response.end();
+    if (rest.length > 0) (this.#response as ServerResponse).end(rest);
+    else (this.#response as ServerResponse).end();
   }
 
   /** What a stage refuses, or fails at, ends the exchange. */

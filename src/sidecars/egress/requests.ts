@@ -4,7 +4,7 @@
  * again before a byte goes out.
  */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { answerRefusal } from './answer-refusal.ts';
 import type { Connections } from './connections.ts';
 import { createStages } from './create-stages.ts';
@@ -81,7 +81,7 @@ export class Requests {
       answerRefusal(request, response, head);
       return;
     }
-    const body = head.hasBody ? new RequestBody(request, continuing(request, response)) : undefined;
+    const body = head.hasBody && request instanceof Readable ? new RequestBody(request, continuing(request, response)) : undefined;
     const prepared = await this.#prepare(head, origin, body);
     if ('reason' in prepared) {
       this.#parts.context.dataLoss.seeRefused(origin.target.name, request);
@@ -100,7 +100,8 @@ export class Requests {
       },
     });
     const forget = this.#register(head, plan, (reason) => relay.abort(reason));
-    response.once('close', () => {
+    const emitter: NodeJS.EventEmitter = response;
+    emitter.once('close', () => {
       forget();
       this.#recordEnd(plan, relay.outcome);
     });
