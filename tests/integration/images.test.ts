@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createImageStore, createPodmanHost, type PodmanHost, releaseCgroupNamespace } from '../../src/backends/oci/index.ts';
 import { type ImageStore, runOrThrow } from '../../src/core/index.ts';
 import { buildImages, type ImageAgent, type ImageRequest, listImages, pruneImages } from '../../src/images/index.ts';
+import { createRegistry } from '../support/image-registry.ts';
 import { type TemporaryPaths, temporaryPaths } from '../support/temporary-paths.ts';
+import { listen } from './egress-harness.ts';
 
 /** A tiny package with a program and no dependencies, so that these tests fetch little beside Node. */
 const AGENT: ImageAgent = {
@@ -102,6 +104,30 @@ describe('a base image from elsewhere', () => {
     expect(await inImage(derived, 'getent passwd 1000; find / -xdev -type f -perm /6000')).toBe(
       'agent:x:1000:1000:agent:/home/agent:/bin/sh\n',
     );
+  });
+
+  it('comes from a registry that fails at first, and not where it has no such image', async () => {
+    const { reference } = await build(DEBIAN);
+    const saved = path.join(temporary.root, 'saved');
+    await host.call('save', ['save', '--quiet', '--format', 'oci-dir', '--output', saved, reference]);
+    const registry = createRegistry(saved, { failures: 1 });
+    try {
+      const name = `localhost:${await listen(registry)}`;
+      const conf = path.join(temporary.root, 'registries.conf');
+      await writeFile(conf, `[[registry]]\nlocation = "${name}"\ninsecure = true\n`);
+      const env = { ...process.env, CONTAINERS_REGISTRIES_CONF: conf };
+      const other = await createPodmanHost({ env, runtimeDir: temporary.paths.runtime });
+      const fromRegistry = async (tag: string) => {
+        const request: ImageRequest = { ...DEBIAN, base: { kind: 'registry', reference: `${name}/base:${tag}` } };
+        return await buildImages({ store: createImageStore(async () => other), request, paths: temporary.paths });
+      };
+      const derived = await fromRegistry('1');
+      made.unshift(derived.reference, `${name}/base:1`);
+      expect(await inImage(derived.reference, 'command -v git; getent passwd 1000')).toMatch(/^\/usr\/bin\/git\nagent:x:1000/);
+      await expect(fromRegistry('2')).rejects.toMatchObject({ code: 'IMAGE_UNAVAILABLE' });
+    } finally {
+      registry.close();
+    }
   });
 
   it('says that the file does not exist', async () => {

@@ -88,6 +88,12 @@ const MEANINGS: readonly Meaning[] = [
     hint: 'Run the command again; if it stays, look at the system log.',
   },
   {
+    pattern: /manifest unknown|reading manifest .*(not found|unauthorized|denied)|requested access to the resource is denied/i,
+    code: 'IMAGE_UNAVAILABLE',
+    message: 'The registry has no such image, or does not show it',
+    hint: 'Check the reference; where the registry wants a login, `podman login` stores one.',
+  },
+  {
     pattern: /dial tcp|connection refused|TLS handshake|i\/o timeout|no such host|pinging container registry/i,
     code: 'IMAGE_UNAVAILABLE',
     message: 'The registry could not be reached',

@@ -9,6 +9,7 @@ describe("what Podman's complaints mean", () => {
       'ALREADY_EXISTS',
     ],
     ['Error: localhost/x:y: image not known', 'IMAGE_UNAVAILABLE'],
+    ['Error: initializing source docker://r.test/base:2: reading manifest 2 in r.test/base: manifest unknown', 'IMAGE_UNAVAILABLE'],
     ['Error: no container with name or ID "terok-a" found: no such container', 'NOT_FOUND'],
     ['Error: can only create exec sessions on running containers: container state improper', 'WRONG_STATE'],
     ['Error: crun: cgroups in hybrid mode not supported, drop all controllers from cgroupv2: OCI runtime error', 'BACKEND_UNAVAILABLE'],
