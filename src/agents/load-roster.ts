@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseConfig } from '../core/config/index.ts';
 import { ignoreCodes, ownFile, TerokError } from '../core/index.ts';
-import { type Agent, agentSchema } from './roster-schema.ts';
+import type { Agent } from './roster-schema.ts';
 
 export interface RosterEntry {
   readonly agent: Agent;
@@ -40,6 +40,7 @@ export function findAgent(roster: Roster, name: string): Agent {
 }
 
 async function readEntries(dir: string, originOf: (file: string) => string): Promise<RosterEntry[]> {
+  const { agentSchema } = await import('./roster-schema.ts');
   const names = (await readdir(dir)).filter((name) => /\.ya?ml$/.test(name)).sort();
   return await Promise.all(
     names.map(async (name) => {

@@ -3,7 +3,15 @@
  * so that the next command does what a killed one did not.
  */
 import { isTerokError, messageOf, TerokError } from '../core/index.ts';
-import { dropStep, listDecisions, settleUses, type UsedApproval, type UseStep, unfinishedUses } from '../projects/git/index.ts';
+import {
+  dropStep,
+  hasUsedApproval,
+  listDecisions,
+  settleUses,
+  type UsedApproval,
+  type UseStep,
+  unfinishedUses,
+} from '../projects/git/index.ts';
 import { openPullRequest, type PullRequest, parseUpstreamUrl, readUpstream } from '../upstream/index.ts';
 import { Vault } from '../vault/index.ts';
 import type { TaskContext } from './context.ts';
@@ -52,7 +60,6 @@ export async function markApplied(context: TaskContext, slug: string): Promise<v
 
 /** Does what a killed command left undone on this machine, without asking an upstream; gives what was done, for a person. */
 export async function repairApplied(context: TaskContext, task: TaskRecord): Promise<readonly string[]> {
-  if (task.gate === undefined) return [];
   return await repairUses(context, task, (kind) => kind !== 'upstream');
 }
 
@@ -67,8 +74,7 @@ async function repairUses(
   isAsked: (kind: UsedApproval['use']['target']['kind']) => boolean,
 ): Promise<readonly string[]> {
   const gate = gateOf(task);
-  // Every command comes by here for every task, and most have none
-  if (!(await listDecisions(gate, task.slug)).some((entry) => entry.kind === 'approval' && entry.use !== undefined)) return [];
+  if (!(await hasUsedApproval(gate, task.slug))) return [];
   const readTip = readTipOf(context, task);
   await settleUses(gate, task.slug, async (target) => {
     if (isAsked(target.kind)) return await readTip(target);

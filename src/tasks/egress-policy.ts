@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bottleDirs, type EgressPolicy, ignoreCodes, systemCodeOf, TerokError, withLock } from '../core/index.ts';
-import { readRecord } from '../core/resolve/index.ts';
+import { type BottleRecord, readRecord } from '../core/resolve/index.ts';
 import { type ComposedPolicy, composePolicy, type PolicySource, readRules } from '../policy/index.ts';
 import type { Project } from '../projects/index.ts';
 import { EndedRoutes, endedRoutesFile } from '../sidecars/egress/index.ts';
@@ -51,6 +51,11 @@ async function sourceOf(dir: string, what: string): Promise<readonly PolicySourc
   return [{ origin: `terok egress allow or deny, for ${what}`, rules: (await readRules(dir)).rules }];
 }
 
+/** Whether a bottle has a gateway that can be told of a policy. */
+export function hasGateway({ phase }: Pick<BottleRecord, 'phase'>): boolean {
+  return phase === 'running' || phase === 'sealed';
+}
+
 /**
  * Gives a running gateway the policy that holds for its task. Composes and sends under one lock, so that of two changes at the same
  * time the gateway ends with both.
@@ -58,7 +63,7 @@ async function sourceOf(dir: string, what: string): Promise<readonly PolicySourc
 export async function syncPolicy(context: TaskContext, slug: string): Promise<SyncState> {
   const dirs = bottleDirs(context.paths, slug);
   const record = await readRecord(context.paths, slug);
-  if (record?.phase !== 'running' && record?.phase !== 'sealed') return 'not-running';
+  if (record === undefined || !hasGateway(record)) return 'not-running';
   return await withLock(path.join(dirs.stateDir, 'egress.sync'), async () => {
     const { policy } = await taskPolicy(context, slug);
     return (await policyOnDisk(dirs)) === JSON.stringify(policy) ? 'unchanged' : await send(dirs, policy);

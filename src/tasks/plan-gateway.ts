@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { loadGlobalConfig, loadProjectConfig, mergeSettings, resolveUpstreamProxy } from '../core/config/index.ts';
 import { type BackendCapabilities, type BottlePlan, ownFile } from '../core/index.ts';
 import { controlProof, loadChannelIdentity } from '../exec-channel/index.ts';
 import { digestOfProof, type GatePlan, type GatewayPlan } from '../sidecars/gateway/index.ts';
@@ -58,7 +59,6 @@ export async function waysOut(
   context: TaskContext,
   project: string,
 ): Promise<Pick<GatewayPlan, 'upstreamCa' | 'upstreamProxy'> & { readonly canary: boolean }> {
-  const { loadGlobalConfig, loadProjectConfig, mergeSettings, resolveUpstreamProxy } = await import('../core/config/index.ts');
   const [global, own] = await Promise.all([loadGlobalConfig(context.paths), loadProjectConfig(context.paths, project)]);
   const { canary, upstreamCa, upstreamProxy: wanted } = mergeSettings(global.value, own.value).settings.egress;
   const upstreamProxy = resolveUpstreamProxy(wanted, context.env);

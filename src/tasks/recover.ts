@@ -4,11 +4,11 @@
  */
 import { type BottleStatus, isAlive, messageOf } from '../core/index.ts';
 import { type BottleRecord, listRecords } from '../core/resolve/index.ts';
-import { repairApplied } from './after-landing.ts';
+import { hasUsedApproval } from '../projects/git/index.ts';
 import { BACKEND_NAMES } from './backends.ts';
 import { dropBottle, openBottle } from './bottle-life.ts';
 import type { Repair, TaskContext } from './context.ts';
-import { syncPolicy } from './egress-policy.ts';
+import { hasGateway, syncPolicy } from './egress-policy.ts';
 import { finishTask } from './finish-task.ts';
 import { forgetTask, undoTask } from './forget-task.ts';
 import { revokeKeys } from './task-keys.ts';
@@ -37,8 +37,8 @@ async function recoverEntry(context: TaskContext, entry: Entry): Promise<string 
   if (entry.kind === 'corrupt') return `has a damaged record: ${entry.error.message}`;
   const task = await readTask(context.paths, entry.slug);
   // A command that was killed between writing rules and telling the gateway
-  if (entry.kind === 'record' && task !== undefined) await syncPolicy(context, entry.slug);
-  if (task !== undefined) for (const message of await repairApplied(context, task)) context.onRepair({ slug: entry.slug, message });
+  if (entry.kind === 'record' && hasGateway(entry.record) && task !== undefined) await syncPolicy(context, entry.slug);
+  if (task !== undefined) for (const message of await repairLanding(context, task)) context.onRepair({ slug: entry.slug, message });
   if (entry.kind === 'unfinished') return await recoverReservation(context, entry.slug, task, entry.reservedAt);
   if (task?.finishedAt !== undefined) return await settle(context, entry.record);
   if (task === undefined) {
@@ -47,6 +47,13 @@ async function recoverEntry(context: TaskContext, entry: Entry): Promise<string 
   }
   if (task.runner === undefined || isAlive(task.runner) || !(await claimTask(context.paths, entry.slug))) return undefined;
   return await recoverInterrupted(context, task, entry.record);
+}
+
+/** Most tasks have nothing that landed. */
+async function repairLanding(context: TaskContext, task: TaskRecord): Promise<readonly string[]> {
+  if (task.gate === undefined || !(await hasUsedApproval(task.gate, task.slug))) return [];
+  const { repairApplied } = await import('./after-landing.ts');
+  return await repairApplied(context, task);
 }
 
 async function recoverReservation(

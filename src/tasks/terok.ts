@@ -1,4 +1,5 @@
 import { findAgent, loadRoster, loginFromFile } from '../agents/index.ts';
+import { loadGlobalConfig } from '../core/config/index.ts';
 import type { Bottle, BottleProcess, ExecOptions } from '../core/index.ts';
 import { bottleDirs, isAlive, TerokError } from '../core/index.ts';
 import { resolveSlugPrefix } from '../core/resolve/index.ts';
@@ -19,19 +20,14 @@ import type {
 import { BACKEND_NAMES } from './backends.ts';
 import { openBottle } from './bottle-life.ts';
 import { createContext, type Repair, type TaskContext } from './context.ts';
-import { examine } from './doctor.ts';
 import { chooseBackend, loadSettings } from './effective-settings.ts';
-import { createGitApi } from './git.ts';
 import { buildRequested, listTerokImages, pruneUnused } from './images.ts';
+import { lazyApi } from './lazy-api.ts';
 import { lazyEgress } from './lazy-egress.ts';
 import { readOutput } from './output-log.ts';
 import { vaultDir } from './plan-gateway.ts';
-import { checkProvenance } from './provenance.ts';
-import { pushWork } from './push-work.ts';
-import { checkReEntry } from './re-entry.ts';
 import { recover, removeOrphans } from './recover.ts';
 import { diffWork } from './repository.ts';
-import { applyWork, createReviews } from './reviews.ts';
 import { runTask } from './run-task.ts';
 import { removeTask, startTask, stopTask } from './task-commands.ts';
 import { revokeKeys } from './task-keys.ts';
@@ -57,7 +53,12 @@ class LocalTerok implements Terok {
   constructor(context: TaskContext) {
     this.#context = context;
     this.#vault = new Vault(vaultDir(context));
-    this.reviews = createReviews(context, async (text) => await this.#task(await this.#slug(text)));
+    const findTask = async (text: string): Promise<TaskRecord> => await this.#task(await this.#slug(text));
+    this.reviews = lazyApi(
+      async () => (await import('./reviews.ts')).createReviews(context, findTask),
+      ['open', 'diff', 'approve', 'reject'],
+    );
+    this.git = lazyApi(async () => (await import('./git.ts')).createGitApi(context), ['setUpstream', 'upstream', 'key', 'sync']);
   }
 
   async run(request: RunRequest, events: RunEvents): Promise<RunOutcome> {
@@ -90,6 +91,7 @@ class LocalTerok implements Terok {
 
   async copy(request: CopyRequest): Promise<Awaited<ReturnType<Terok['copy']>>> {
     await using bottle = await this.#runningBottle(await this.#slug(request.slug));
+    const { checkReEntry } = await import('./re-entry.ts');
     const call = request.signal === undefined ? {} : { signal: request.signal };
     return request.direction === 'in'
       ? await bottle.copyIn(request.hostPath, request.bottlePath, call)
@@ -129,6 +131,7 @@ class LocalTerok implements Terok {
   }
 
   async apply(text: string, choice: Parameters<Terok['apply']>[1] = {}): Promise<ApplyReport> {
+    const { applyWork } = await import('./reviews.ts');
     return await applyWork(this.#context, await this.#task(await this.#slug(text)), choice);
   }
 
@@ -140,10 +143,12 @@ class LocalTerok implements Terok {
 
   async verifyProvenance(source: string, revision: string): ReturnType<Terok['verifyProvenance']> {
     await this.#recover();
+    const { checkProvenance } = await import('./provenance.ts');
     return await checkProvenance(this.#context, source, revision);
   }
 
   async push(text: string, wish: Parameters<Terok['push']>[1] = {}): ReturnType<Terok['push']> {
+    const { pushWork } = await import('./push-work.ts');
     return await pushWork(this.#context, await this.#task(await this.#slug(text)), wish);
   }
 
@@ -179,9 +184,7 @@ class LocalTerok implements Terok {
     return lazyEgress(this.#context, (text) => this.#slug(text));
   }
 
-  get git(): Terok['git'] {
-    return createGitApi(this.#context);
-  }
+  readonly git: Terok['git'];
 
   async backends(): Promise<readonly BackendReport[]> {
     const chosen = (await this.#globalBackend(undefined)).name;
@@ -195,6 +198,7 @@ class LocalTerok implements Terok {
   }
 
   async doctor(): Promise<Awaited<ReturnType<Terok['doctor']>>> {
+    const { examine } = await import('./doctor.ts');
     const backends = await this.backends();
     const repairs: Repair[] = [];
     if (backends.some(({ probe }) => probe.state === 'available')) {
@@ -260,7 +264,6 @@ class LocalTerok implements Terok {
   async #globalBackend(
     flag: string | undefined,
   ): Promise<{ readonly name: string; readonly value: Awaited<ReturnType<TaskContext['backend']>> }> {
-    const { loadGlobalConfig } = await import('../core/config/index.ts');
     const { value: global } = await loadGlobalConfig(this.#context.paths);
     const name = await chooseBackend(this.#context, { global, project: {} }, flag);
     return { name, value: await this.#context.backend(name) };

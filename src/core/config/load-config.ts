@@ -4,7 +4,7 @@ import path from 'node:path';
 import { systemCodeOf, TerokError } from '../errors.ts';
 import type { TerokPaths } from '../paths.ts';
 import { MAX_CONFIG_BYTES, parseConfig } from './parse-config.ts';
-import { type RepositoryRequests, repositoryRequestsSchema, type Settings, settingsSchema } from './schema.ts';
+import type { RepositoryRequests, Settings } from './schema.ts';
 
 export const REPOSITORY_FILE = '.terok.yml';
 
@@ -16,12 +16,12 @@ export interface LoadedConfig<T> {
 
 /** `<config>/config.yml`; a missing file is an empty one. */
 export function loadGlobalConfig(paths: TerokPaths): Promise<LoadedConfig<Settings>> {
-  return load(path.join(paths.config, 'config.yml'), settingsSchema, { links: true });
+  return load(path.join(paths.config, 'config.yml'), loadSettingsSchema, { links: true });
 }
 
 /** `<config>/projects/<id>.yml`; a missing file is an empty one. */
 export function loadProjectConfig(paths: TerokPaths, project: string): Promise<LoadedConfig<Settings>> {
-  return load(projectConfigFile(paths, project), settingsSchema, { links: true });
+  return load(projectConfigFile(paths, project), loadSettingsSchema, { links: true });
 }
 
 export function projectConfigFile(paths: TerokPaths, project: string): string {
@@ -30,16 +30,25 @@ export function projectConfigFile(paths: TerokPaths, project: string): string {
 
 /** The repository's own file. Its authors may be strangers: it is read without following a link, up to a fixed size. */
 export function loadRepositoryRequests(directory: string): Promise<LoadedConfig<RepositoryRequests>> {
-  return load(path.join(directory, REPOSITORY_FILE), repositoryRequestsSchema, { links: false });
+  return load(path.join(directory, REPOSITORY_FILE), async () => (await import('./schema.ts')).repositoryRequestsSchema, { links: false });
 }
 
-async function load<T>(
+async function loadSettingsSchema(): Promise<Schema<Settings>> {
+  return (await import('./schema.ts')).settingsSchema;
+}
+
+type Schema<T> = Parameters<typeof parseConfig<T>>[2];
+
+/** Most directories have no configuration, and making the schema takes longer than all else here: it is loaded with the first file. */
+async function load<T extends Settings | RepositoryRequests>(
   file: string,
-  schema: Parameters<typeof parseConfig<T>>[2],
+  loadSchema: () => Promise<Schema<T>>,
   options: { readonly links: boolean },
 ): Promise<LoadedConfig<T>> {
   const text = await readCapped(file, options.links);
-  return { file, exists: text !== undefined, value: text === undefined ? schema.parse({}) : parseConfig(text, file, schema) };
+  // nothing in a configuration is required
+  if (text === undefined) return { file, exists: false, value: {} as T };
+  return { file, exists: true, value: parseConfig(text, file, await loadSchema()) };
 }
 
 /** Undefined where the file does not exist. Never blocks on a pipe or device, never reads more than a configuration file may have. */

@@ -113,6 +113,11 @@ export async function listDecisions(gate: string, slug: string): Promise<readonl
   return (await readStateFile(fileOf(gate, slug), decisions))?.entries ?? [];
 }
 
+/** Whether any approval of a task was used, or is being used. */
+export async function hasUsedApproval(gate: string, slug: string): Promise<boolean> {
+  return (await listDecisions(gate, slug)).some((entry) => entry.kind === 'approval' && entry.use !== undefined);
+}
+
 export interface DecisionEdit<T> {
   readonly entries: readonly Decision[];
   readonly value: T;

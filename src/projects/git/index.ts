@@ -8,6 +8,7 @@ export {
   type Decision,
   decisionLog,
   decisionLogs,
+  hasUsedApproval,
   listDecisions,
   type Rejection,
   recordDecision,
