@@ -18,16 +18,20 @@ const SYSTEM_BUNDLE = '/etc/ssl/certs/ca-certificates.crt';
 
 export interface Identity {
   readonly seeds: readonly SeedFile[];
-  /** Loopback address of the host; belongs into the record */
-  readonly alias: string;
+  /** Loopback address of the host for published ports; belongs into the record */
+  readonly alias: string | undefined;
 }
 
-/** Makes what only this bottle has: certificate authority, channel keys, loopback alias. */
-export async function mintIdentity(context: TaskContext, slug: string, { hasCanary }: { readonly hasCanary: boolean }): Promise<Identity> {
+/** Makes what only this bottle has: certificate authority, channel keys, and a loopback alias where it publishes ports. */
+export async function mintIdentity(
+  context: TaskContext,
+  slug: string,
+  { hasCanary, publishes }: { readonly hasCanary: boolean; readonly publishes: boolean },
+): Promise<Identity> {
   const { stateDir } = bottleDirs(context.paths, slug);
   const [ca, alias, system] = await settleAll([
     mintBottleCa(slug),
-    acquireLoopbackAlias(context.paths, slug),
+    publishes ? acquireLoopbackAlias(context.paths, slug) : undefined,
     ignoreCodes(['ENOENT'], () => readFile(SYSTEM_BUNDLE, 'utf8')),
     createChannelIdentity(stateDir),
   ]);

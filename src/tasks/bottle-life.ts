@@ -26,7 +26,7 @@ export async function launchBottle(
     // a network is found and ended by its directories, a runtime object only by the plan in the record: that is there before it
     const [network] = await settleAll([
       planGateway(context, plan, { gate, alias }).then((wanted) => openSealedNetwork(wanted, networkOptions(context))),
-      updateRecord(context.paths, plan.spec.slug, (record) => ({ ...record, plan, alias })),
+      updateRecord(context.paths, plan.spec.slug, (record) => ({ ...record, plan, ...(alias === undefined ? {} : { alias }) })),
     ]);
     const onPhase = async (phase: 'created' | 'sealed'): Promise<void> => void (phase === 'sealed' && (await before));
     return await backend.launch(plan, { network, seeds, onPhase }, options);
@@ -69,7 +69,7 @@ export async function dropBottle(context: TaskContext, slug: string): Promise<vo
   await removeBottle(context, slug);
   const record = await readRecord(context.paths, slug);
   await settleAll([
-    releaseLoopbackAlias(context.paths, slug),
+    record?.alias === undefined ? undefined : releaseLoopbackAlias(context.paths, slug),
     record === undefined ? undefined : updateRecord(context.paths, slug, ({ alias: _, ...rest }) => ({ ...rest, phase: 'removed' })),
   ]);
 }

@@ -3,16 +3,18 @@ import { constants } from 'node:os';
 import {
   type Bottle,
   type BottlePlan,
+  type BottleSpec,
   bottleDirs,
   currentProcess,
   type ExitStatus,
   loadCertificateBuilder,
+  type RuntimeBackend,
   settleAll,
   TerokError,
 } from '../core/index.ts';
 import { reserveName, reserveSlug, writeRecord } from '../core/resolve/index.ts';
 import { identifyProject, type Project } from '../projects/index.ts';
-import type { GatePlan } from '../sidecars/gateway/index.ts';
+import { type GatePlan, openNamespace } from '../sidecars/gateway/index.ts';
 import type { RunEvents, RunOutcome, RunRequest } from './api.ts';
 import { type Identity, mintIdentity } from './bottle-identity.ts';
 import { launchBottle } from './bottle-life.ts';
@@ -67,8 +69,8 @@ export async function runTask(context: TaskContext, request: RunRequest, events:
 async function runToEnd({ context, request, events, timer }: Omit<RunningTask, 'job'>): Promise<RunOutcome> {
   const job = await timer.run('prepare', () => prepare(context, request, events));
   const bottle = await timer.run('launch', () => launch(context, job, request));
-  const { ports = [] } = job.plan.spec;
-  if (ports.length > 0) events.onPorts?.(ports.map((port) => ({ address: job.identity.alias, ...port })));
+  const { alias: address } = job.identity;
+  if (address !== undefined) events.onPorts?.((job.plan.spec.ports ?? []).map((port) => ({ address, ...port })));
   const status = await work({ context, request, events, timer, job }, bottle);
   const finished = await timer.run('finish', () => finishTask(context, job.slug, { bottle, status, keep: request.keep === true }));
   return {
@@ -111,8 +113,8 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
   try {
     events.onTask?.(slug);
     const [identity, plan] = await settleAll([
-      mintIdentity(context, slug, { hasCanary: config.settings.egress.canary !== false }),
-      backend.resolve({ ...spec, slug, image: image.reference }, cancel(request)),
+      mintIdentity(context, slug, { hasCanary: config.settings.egress.canary !== false, publishes: spec.ports !== undefined }),
+      resolvePlan(backend, { ...spec, slug, image: image.reference }, request),
       provideTaskKey(context, project, { slug, settings: config.settings.git }),
     ]);
     return {
@@ -129,6 +131,13 @@ async function prepare(context: TaskContext, request: RunRequest, events: RunEve
     await Promise.allSettled([importing]);
     throw await abandonTask(context, slug, error);
   }
+}
+
+/** The namespace is made while the keys are. */
+async function resolvePlan(backend: RuntimeBackend, spec: BottleSpec, request: RunRequest): Promise<BottlePlan> {
+  const plan = await backend.resolve(spec, cancel(request));
+  await openNamespace(plan);
+  return plan;
 }
 
 async function importSource({ paths }: TaskContext, project: Project, slug: string, gate: OpenGate): Promise<ImportedSource> {

@@ -2,7 +2,13 @@ import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Route } from '../../src/core/index.ts';
-import { closeSealedNetwork, openSealedNetwork, sealedNetworkStatus, setNetworkPolicy } from '../../src/sidecars/gateway/index.ts';
+import {
+  closeSealedNetwork,
+  openNamespace,
+  openSealedNetwork,
+  sealedNetworkStatus,
+  setNetworkPolicy,
+} from '../../src/sidecars/gateway/index.ts';
 import { eventually, makeTestNetwork, processesOf, removeTestNetworks, whyNoNamespaces } from './sealed-network-harness.ts';
 
 const reason = whyNoNamespaces();
@@ -102,6 +108,27 @@ describe('an open sealed network', () => {
     expect(readlinkSync(readlinkSync(sealed.namespacePath))).not.toBe(readlinkSync('/proc/self/ns/net'));
     for (const file of [network.files.plan, network.files.controlSocket, network.files.execSocket])
       expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it('goes into the namespace that was made for it before, where nothing listened until then', async () => {
+    const network = await makeTestNetwork([ROUTE]);
+    await openNamespace(network.plan);
+    const before = network.holder();
+    expect(before).toBeDefined();
+    expect(await network.probe([{ kind: 'tcp', host: '198.18.0.1', port: 53 }])).toEqual(['ECONNREFUSED']);
+    await openNamespace(network.plan);
+    await (await openSealedNetwork(network.plan)).ready;
+    expect(network.holder()).toEqual(before);
+    expect(await network.probe([{ kind: 'tcp', host: '198.18.0.1', port: 53 }])).toEqual([expect.stringMatching(/^connected/)]);
+  });
+
+  it('leaves nothing where only its namespace was made', async () => {
+    const network = await makeTestNetwork([]);
+    await openNamespace(network.plan);
+    const namespace = readlinkSync(readlinkSync(network.files.namespace));
+    expect(processesOf(network.plan.stateDir, namespace)).toEqual([network.holder()?.pid]);
+    await closeSealedNetwork(network.plan);
+    expect(processesOf(network.plan.stateDir, namespace)).toEqual([]);
   });
 
   it('opens the port of a new policy, closes the port of an old one and keeps the policy on disk', async () => {

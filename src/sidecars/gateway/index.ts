@@ -19,6 +19,7 @@ export { openPublishedPorts } from './published-ports.ts';
 export {
   closeSealedNetwork,
   type OpenNetworkOptions,
+  openNamespace,
   openSealedNetwork,
   type ReopenedNetwork,
   reopenSealedNetwork,

@@ -42,6 +42,14 @@ export interface ReopenedNetwork extends SealedNetwork {
 const GRACE_MS = 500;
 const KEEPER_REPAIR_MS = patient(1_500);
 
+/** Makes the namespace of a network that is opened later, so that nobody waits for it then. What is in it reaches nothing. */
+export async function openNamespace(plan: Pick<GatewayPlan, keyof NetworkDirs | 'namespaceLauncher'>): Promise<void> {
+  const files = await prepare(plan);
+  await withLock(files.lock, async () => {
+    if (recordedProcess(files.holder) === undefined) await makeNamespace(plan, files);
+  });
+}
+
 /**
  * Makes the network of a bottle and starts its gateway. Resolves when the namespace exists; `ready` resolves when every listener is
  * in place, and rejects with GATEWAY_FAILED and the gateway's own words.
@@ -87,15 +95,14 @@ export async function closeSealedNetwork(dirs: NetworkDirs): Promise<void> {
   await ignoreCodes(['ENOENT', 'ENOTEMPTY'], () => rmdir(dirs.runtimeDir));
 }
 
-async function prepare(plan: GatewayPlan): Promise<NetworkFiles> {
-  const files = networkFiles(plan);
-  await Promise.all([makePrivateDir(plan.runtimeDir), makePrivateDir(files.dir)]);
+async function prepare(dirs: NetworkDirs): Promise<NetworkFiles> {
+  const files = networkFiles(dirs);
+  await Promise.all([makePrivateDir(dirs.runtimeDir), makePrivateDir(files.dir)]);
   return files;
 }
 
 async function start(plan: GatewayPlan, files: NetworkFiles, options: OpenNetworkOptions): Promise<ReopenedNetwork> {
   await Promise.all([
-    writeFile(files.holderScript, HOLDER_SCRIPT, { mode: 0o600 }),
     writeFile(files.keeperScript, KEEPER_SCRIPT, { mode: 0o600 }),
     rm(files.failure, { force: true }),
     rm(files.controlSocket, { force: true }),
@@ -112,9 +119,14 @@ async function start(plan: GatewayPlan, files: NetworkFiles, options: OpenNetwor
   return { ...describe(files, ready), namespace: kept === undefined ? 'new' : 'kept' };
 }
 
+async function makeNamespace({ namespaceLauncher }: Pick<GatewayPlan, 'namespaceLauncher'>, files: NetworkFiles): Promise<void> {
+  await writeFile(files.holderScript, HOLDER_SCRIPT, { mode: 0o600 });
+  await startHolder(files, namespaceLauncher);
+}
+
 async function startHolderOrEnd(plan: GatewayPlan, files: NetworkFiles, keeper: ChildProcess): Promise<void> {
   try {
-    await startHolder(files, plan.namespaceLauncher);
+    await makeNamespace(plan, files);
   } catch (error) {
     await endProcesses([keeper.pid === undefined ? undefined : identifyProcess(keeper.pid), recordedProcess(files.process)], GRACE_MS);
     throw error;
