@@ -193,7 +193,7 @@ test('an attached run says that its bottle sent its canary, and goes on when a p
 
 test('an attached run whose time is over while its bottle is paused ends, and leaves the bottle with its work', async () => {
   const work = `echo kept > note.txt; ${LEAK}; sleep 300`;
-  const run = await home.run(['run', repository, '--timeout', '6s', '--name', 'cli-long-pause', '--', 'sh', '-c', work]);
+  const run = await home.run(['run', repository, '--timeout', '12s', '--name', 'cli-long-pause', '--', 'sh', '-c', work]);
   expect(run.status).toBe(124);
   expect(run.stderr).toContain('The bottle is paused, with its work in it');
   expect((await home.run(['status', 'cli-long-pause'])).stdout).toContain('paused');
