@@ -1,6 +1,7 @@
 /** A gate that is killed with SIGKILL at each process that serves a push. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { lstat, readdir, utimes } from 'node:fs/promises';
+import http from 'node:http';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
@@ -42,6 +43,21 @@ describe.each(['alone', 'with all that it started'] as const)('a gate that is ki
     expect(rounds).toBeGreaterThan(4);
     await mustGit(imported.repository, ['fsck', '--connectivity-only']);
   });
+});
+
+test('a push whose gate is killed before its body has come leaves no process', async () => {
+  await using lab = await GitLab.create();
+  await using gate = await startGate(await lab.import(await lab.userRepository(), 'shop'), 'shop');
+  const headers = { 'content-type': 'application/x-git-receive-pack-request', 'content-length': 1000 };
+  const push = http.request(`${gate.url}/git-receive-pack`, { method: 'POST', headers }).on('error', () => undefined);
+  push.write('00');
+  const started = (): number[] =>
+    descendantsOf(gate.pid).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('http-backend'));
+  await expect.poll(started).not.toEqual([]);
+  const [backend = 0] = started();
+  await delay(300);
+  gate.kill();
+  await expect.poll(() => isRunning(backend)).toBe(false);
 });
 
 /** Kills when the process number `at` was started below `gate`; `hit` is false where the push ended before. */

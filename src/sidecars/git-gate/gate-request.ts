@@ -14,7 +14,6 @@ export interface GateRequest {
   readonly path: string;
   readonly query: string;
   readonly contentType: string;
-  readonly contentLength: number | undefined;
   readonly gzip: boolean;
   /** Value of `GIT_PROTOCOL` */
   readonly protocol: string | undefined;
@@ -51,7 +50,6 @@ function parseAdvertisement(request: Incoming, query: string): GateRequest | Gat
     path: '/info/refs',
     query,
     contentType: '',
-    contentLength: 0,
     gzip: false,
     protocol: protocolOf(request),
     maxBodyBytes: 0,
@@ -78,7 +76,6 @@ function parseExchange(request: Incoming, path: string, query: string): GateRequ
     path,
     query: '',
     contentType,
-    contentLength,
     gzip: encoding !== 'identity',
     protocol: protocolOf(request),
     maxBodyBytes,

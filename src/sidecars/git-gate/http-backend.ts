@@ -116,8 +116,9 @@ function environmentOf(wanted: GateRequest, run: BackendRun): Record<string, str
     CONTENT_TYPE: wanted.contentType,
     REMOTE_USER: run.slug,
     REMOTE_ADDR: 'bottle',
-    // Bytes that gzip hides are counted here and not by git, so git gets the plain body, whose length only its end tells
-    ...lengthOf(wanted, run),
+    // Of a body that comes meanwhile only its end tells the length: gzip hides it, and git that knows one and loses its gate before that
+    // end reads on for ever, with all of a processor
+    ...(run.body === undefined ? {} : { CONTENT_LENGTH: String(run.body.length) }),
     ...(wanted.protocol === undefined ? {} : { GIT_PROTOCOL: wanted.protocol }),
     TEROK_WRITABLE_REF: run.writableRef,
     TEROK_NOTES_REF: `refs/notes/terok/${run.slug}`,
@@ -155,11 +156,6 @@ const MEMORY = {
   'pack.deltaCacheSize': '64m',
   'pack.threads': '2',
 } as const;
-
-function lengthOf({ contentLength, gzip }: GateRequest, { body }: BackendRun): Record<string, string> {
-  const length = body?.length ?? (gzip ? undefined : contentLength);
-  return length === undefined ? {} : { CONTENT_LENGTH: String(length) };
-}
 
 /** The whole body of a request after decompression. Throws REFUSED where it is too long. */
 export async function readBody(request: IncomingMessage, wanted: GateRequest): Promise<Buffer> {
