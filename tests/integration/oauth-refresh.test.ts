@@ -183,7 +183,7 @@ describe('a token endpoint', () => {
     ['answers with a page', (response) => response.end(`<html>${FIRST}</html>`), /without a usable bearer token/],
     ['answers with half of it', (response) => response.end('{"access_token":"x","expires_in":-1}'), /without a usable bearer token/],
     ['sends elsewhere', (response) => response.writeHead(307, { location: server.url }).end(), /answered 307/],
-    ['never stops', (response) => void response.write('x'.repeat(1024 * 1024)), /more than 65536 bytes/],
+    ['never stops', (response) => void response.write('x'.repeat(1024 * 1024)), /longer than 65536 bytes/],
     ['gives another kind of token', (response) => response.end('{"access_token":"0123456789","token_type":"mac"}'), /usable bearer token/],
   ])('that %s changes nothing, and is not asked again at once', async (_how, answer, message) => {
     await store();
