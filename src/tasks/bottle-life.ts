@@ -36,8 +36,13 @@ export async function launchBottle(
   }
 }
 
+interface OpenOptions extends CallOptions {
+  /** Waits until a gateway that had to be made again takes calls; one that cannot be made must not keep a bottle from its end */
+  readonly reachable?: boolean;
+}
+
 /** A handle on a task's bottle; its network is repaired first. Throws WRONG_STATE where the bottle is gone. */
-export async function openBottle(context: TaskContext, slug: string, options: CallOptions = {}): Promise<Bottle> {
+export async function openBottle(context: TaskContext, slug: string, { reachable = false, ...options }: OpenOptions = {}): Promise<Bottle> {
   const record = await readRecord(context.paths, slug);
   if (record?.plan === undefined || record.phase === 'removed' || record.phase === 'planned') {
     throw new TerokError('WRONG_STATE', `The task \`${slug}\` has no bottle any more.`, {
@@ -45,6 +50,7 @@ export async function openBottle(context: TaskContext, slug: string, options: Ca
     });
   }
   const [backend, network] = await Promise.all([context.backend(record.backend), reopenNetwork(context, record.plan, record.alias)]);
+  if (reachable) await network.ready;
   return await backend.open(record.plan, network, options);
 }
 

@@ -249,7 +249,7 @@ class LocalTerok implements Terok {
   }
 
   async #runningBottle(slug: string): Promise<Bottle> {
-    const bottle = await openBottle(this.#context, slug);
+    const bottle = await openBottle(this.#context, slug, { reachable: true });
     const status = await bottle.status();
     if (status === 'running') return bottle;
     await bottle[Symbol.asyncDispose]();

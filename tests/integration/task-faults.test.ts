@@ -133,6 +133,14 @@ describe('another part killed with SIGKILL while the agent works', () => {
     await expectNothingLeft('cut');
   });
 
+  it('gateway and keeper of a kept bottle: the next command makes them again, and is run', async () => {
+    expect((await terok.run(['run', repository, '--name', 'cut', '--keep', '--', 'true'])).code).toBe(0);
+    const behind = ['/keeper.sh', '/gateway.js'].flatMap(processesWith).filter(({ commandLine }) => commandLine.includes(terok.root));
+    expect(behind.length).toBeGreaterThanOrEqual(2);
+    for (const { pid } of behind) process.kill(pid, 'SIGKILL');
+    expect(await terok.run(['exec', 'cut', '--', 'echo', 'alive'])).toMatchObject({ code: 0, stdout: 'alive\n' });
+  });
+
   it('conmon: the work comes out, the container goes', async () => {
     const { ended } = await startWorking('cut');
     for (const { pid } of processesWith('conmon').filter(({ commandLine }) => commandLine.includes('terok-cut')))
