@@ -78,7 +78,7 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       await bottle.spawn(['sh', '-c', polite]);
       await bottle.spawn(['sh', '-c', stubborn]);
       await shOutput(bottle, 'while ! test -e "$HOME/ready"; do sleep 0.05; done');
-      expect(await elapsedMs(() => bottle.stop({ graceMs: 1_500 }))).toBeLessThan(patient(1_500 + 4_000));
+      expect(await elapsedMs(() => bottle.stop({ graceMs: patient(1_500) }))).toBeLessThan(patient(1_500 + 4_000));
       expect(await bottle.status()).toBe('stopped');
       await bottle.start();
       expect(await shOutput(bottle, 'cat "$HOME/asked"')).toBe('asked');
