@@ -138,10 +138,11 @@ export class OciBottle implements Bottle {
 
   async stop({ graceMs = DEFAULT_GRACE_MS, signal }: Cancel & { readonly graceMs?: number } = {}): Promise<void> {
     const { host, plan, storage } = this.#inputs;
-    const seconds = Math.ceil(graceMs / 1000);
+    const end = performance.now() + graceMs;
+    if (graceMs > 0) await this.#askToStop(graceMs, signal);
+    const seconds = Math.ceil(Math.max(end - performance.now(), 0) / 1000);
     const argv = ['stop', '--ignore', '--time', String(seconds), storage.id];
     const timeoutMs = seconds * 1000 + STOP_MARGIN_MS;
-    if (graceMs > 0) await this.#askToStop(graceMs, signal);
     this.#running = undefined;
     if ((await this.status()) === 'paused') await this.resume();
     await host.call(`stop the container \`${plan.runtimeName}\``, argv, { timeoutMs, ...(signal === undefined ? {} : { signal }) });
