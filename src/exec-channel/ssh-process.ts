@@ -149,7 +149,8 @@ export class SshProcess implements BottleProcess {
   #onMark(mark: Mark): void {
     if (mark.kind === 'failed') this.#failed = mark;
     else this.#start(mark);
-    if (mark.kind === 'started') this.#first.pid = mark.value;
+    // a command that learned the word may say it again
+    if (mark.kind === 'started') this.#first.pid ??= mark.value;
   }
 
   #onExit(code: number | null, signal: string | undefined): void {
