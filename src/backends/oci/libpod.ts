@@ -79,7 +79,7 @@ export class Libpod {
 function send(socketPath: string, { method, path, body }: LibpodRequest, signal: AbortSignal): Promise<LibpodAnswer> {
   const json = body === undefined ? undefined : JSON.stringify(body);
   const headers = json === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) };
-  // without a name of a server Node looks whether `localhost` is an address, with expressions that take it five milliseconds to make
+  // without a name of a server Node looks whether `localhost` is an address, with expressions that take long to make
   const target = { socketPath, method, path: PREFIX + path, servername: '' };
   return new Promise((resolve, reject) => {
     const request = http.request({ ...target, headers, agent: false, signal }, (response) => {
