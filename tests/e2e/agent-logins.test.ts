@@ -57,8 +57,8 @@ describe.each(AGENTS)('$name in a bottle', ({ name, file, path: apiPath }) => {
     expect(renewed).toEqual(renewed.map(() => `200 Bearer ${RENEWED}`));
     expect(server.requests).toEqual([{ grant_type: 'refresh_token', refresh_token: REFRESH, client_id: 'cli' }]);
 
-    const { stdout } = await project.terok(['exec', slug, '--', 'cat', `/home/agent/${file}`]);
-    const phantoms = [...stdout.matchAll(/"(?:access_?token|refresh_?token)": *"([^"]+)"/gi)].map(([, token = '']) => token);
+    const stored = await project.outputOf(slug, 'cat', `/home/agent/${file}`);
+    const phantoms = [...stored.matchAll(/"(?:access_?token|refresh_?token)": *"([^"]+)"/gi)].map(([, token = '']) => token);
     expect(phantoms).toHaveLength(2);
     // The same search finds what the bottle has, so it would find the real tokens
     expect(await project.filesWith(slug, phantoms.join('\n'))).toContain(`/home/agent/${file}`);

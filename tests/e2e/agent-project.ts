@@ -93,6 +93,13 @@ export class AgentProject implements AsyncDisposable {
     return outcome;
   }
 
+  /** What a command in the bottle says; one that fails is an error with all of it. */
+  async outputOf(slug: string, ...argv: readonly string[]): Promise<string> {
+    const result = await this.terok(['exec', slug, '--', ...argv]);
+    expect(result).toMatchObject({ status: 0, stderr: '' });
+    return result.stdout;
+  }
+
   /** Files of the whole bottle that hold one of the lines of the text; it travels on standard input, so that the search does not find itself. */
   async filesWith(slug: string, text: string): Promise<string[]> {
     const { stdout, status } = await this.terok(

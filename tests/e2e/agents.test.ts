@@ -39,7 +39,7 @@ describe.each(AGENTS)('$name in a bottle', ({ name, secret, env, path: apiPath }
       calls.map(() => REAL_KEY),
     );
 
-    const phantom = (await project.terok(['exec', slug, '--', 'printenv', env])).stdout.trim();
+    const phantom = (await project.outputOf(slug, 'printenv', env)).trim();
     expect(phantom).toMatch(/^sk-/);
     expect(JSON.stringify(model.requests)).not.toContain(phantom);
     // The same search finds the phantom, so it would find the key

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import path from 'node:path';
@@ -13,6 +14,7 @@ import { RESIZE_OK_STATUS } from './quirks.ts';
 const IDLE_SECONDS = 10;
 const START_TIMEOUT_MS = patient(10_000);
 const POLL_MS = patient(2);
+const END_TIMEOUT_MS = patient(5_000);
 
 /** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
 export class ApiService {
@@ -40,6 +42,15 @@ export class ApiService {
     return await this.open();
   }
 
+  /** Whether the service at that socket ended for lack of work: it finishes what it took, and resets the connections that it did not. */
+  async endedByItself(socket: string): Promise<boolean> {
+    const child = this.#child;
+    if (child === undefined || this.#socket !== socket) return false;
+    const deadline = Date.now() + END_TIMEOUT_MS;
+    while (!hasEnded(child) && Date.now() < deadline) await sleep(POLL_MS);
+    return child.exitCode === 0;
+  }
+
   async docker(): Promise<Docker> {
     return connect(await this.open());
   }
@@ -52,7 +63,8 @@ export class ApiService {
   async abandon(): Promise<void> {
     const child = this.#child;
     this.#end('SIGKILL');
-    if (child !== undefined && !hasEnded(child)) await new Promise((resolve) => child.once('exit', resolve));
+    child?.ref();
+    if (child !== undefined && !hasEnded(child)) await once(child, 'exit');
   }
 
   readonly #endWithProcess = (): void => this.#end('SIGTERM');

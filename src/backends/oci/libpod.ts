@@ -64,15 +64,22 @@ export class Libpod {
     }
   }
 
-  /** The service may end for lack of work in the very moment; who could not connect has asked for nothing yet. */
+  /** The service may end for lack of work in the very moment: what did not reach it is sent again. */
   async #send(request: LibpodRequest, signal: AbortSignal): Promise<LibpodAnswer> {
     const socket = await this.#service.open();
     try {
       return await send(socket, request, signal);
     } catch (error) {
-      if (isTerokError(error) || !['ENOENT', 'ECONNREFUSED'].includes(systemCodeOf(error) ?? '')) throw error;
+      if (isTerokError(error) || !(await this.#unheard(error, socket))) throw error;
       return await send(await this.#service.reopen(socket), request, signal);
     }
+  }
+
+  /** Whether the service certainly did nothing of a request that failed so. */
+  async #unheard(error: unknown, socket: string): Promise<boolean> {
+    const code = systemCodeOf(error) ?? '';
+    if (['ENOENT', 'ECONNREFUSED'].includes(code)) return true;
+    return ['ECONNRESET', 'EPIPE'].includes(code) && (await this.#service.endedByItself(socket));
   }
 }
 
