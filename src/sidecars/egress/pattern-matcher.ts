@@ -1,5 +1,6 @@
 /*
- * Scope: finding any of many byte strings in a stream, in one pass, whatever their number (Aho and Corasick).
+ * Scope: finding any of many byte strings in a stream, in one pass, whatever their number (Aho and Corasick). Between them it looks at one
+ * pair of bytes in as many as the shortest pattern has, and passes over the others (Wu and Manber).
  * Out of scope: what a find means. Fail-safe direction: a string is found however the bytes are cut into chunks.
  */
 
@@ -7,6 +8,8 @@ import { FieldNames } from './field-names.ts';
 
 const NONE = -1;
 const ROOT = 0;
+/** Further leaps make nothing faster. */
+const MAX_WINDOW = 32;
 
 /**
  * An automaton over bytes. A state is one prefix of some pattern; most have one successor, so successors are lists and not tables,
@@ -24,8 +27,12 @@ export class PatternMatcher {
   /** Length of the longest end of a state that can still grow into a pattern */
   readonly #open: Int32Array;
   readonly #fromRoot = new Int32Array(256);
-  /** 1 for each two bytes with which a pattern begins */
-  readonly #pairs = new Uint8Array(65_536);
+  /** How far ahead of a place the pair of bytes ends that is looked at first: the end of the shortest pattern that could begin there */
+  readonly #ahead: number;
+  /** By that pair, how many places follow where no pattern can begin, the first of them included; 0 where one may begin at the first */
+  readonly #leaps: Uint8Array;
+  /** 1 for each pair of bytes with which a pattern begins */
+  readonly #begins = new Uint8Array(65_536);
   readonly patterns: readonly Buffer[];
   /** Finds the patterns in names of fields */
   readonly names: FieldNames;
@@ -42,6 +49,8 @@ export class PatternMatcher {
     this.#fail = new Int32Array(size);
     this.#found = new Int32Array(size).fill(NONE);
     this.#open = new Int32Array(size);
+    this.#ahead = Math.min(MAX_WINDOW, ...patterns.map((pattern) => pattern.length)) - 1;
+    this.#leaps = leapsOf(patterns, this.#ahead);
     this.#addPatterns();
     this.#linkFailures();
   }
@@ -74,11 +83,10 @@ export class PatternMatcher {
    * state after the last byte.
    */
   search(state: number, bytes: Uint8Array, from: number, onFind: (at: number, pattern: number) => void): number {
-    const [pairs, found, last] = [this.#pairs, this.#found, bytes.length - 1];
+    const [found, last] = [this.#found, bytes.length - 1];
     let now = state;
     for (let at = from; at <= last; at += 1) {
-      // Nearly every byte of a body is passed here: with the next one it begins no pattern
-      if (now === ROOT) while (at < last && pairs[((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)] === 0) at += 1;
+      if (now === ROOT) at = this.#firstPossible(bytes, at);
       now = this.step(now, bytes[at] ?? 0);
       const pattern = found[now] ?? NONE;
       if (pattern !== NONE) onFind(at, pattern);
@@ -93,6 +101,18 @@ export class PatternMatcher {
       if (first === NONE) first = pattern;
     });
     return first;
+  }
+
+  /** The first place from `from` on where a pattern may begin; nearly every byte of a body is passed here. */
+  #firstPossible(bytes: Uint8Array, from: number): number {
+    const [leaps, begins, ahead, last] = [this.#leaps, this.#begins, this.#ahead, bytes.length - 1];
+    let at = from;
+    while (at + ahead <= last) {
+      const leap = leaps[pairAt(bytes, at + ahead)] ?? 0;
+      if (leap === 0 && begins[pairAt(bytes, at + 1)] !== 0) return at;
+      at += Math.max(leap, 1);
+    }
+    return Math.min(at, last);
   }
 
   #childOf(state: number, byte: number): number {
@@ -118,8 +138,8 @@ export class PatternMatcher {
       }
       if (this.#found[at] === NONE) this.#found[at] = index;
       const first = (pattern[0] ?? 0) << 8;
-      if (pattern.length === 1) this.#pairs.fill(1, first, first + 256);
-      else this.#pairs[first | (pattern[1] ?? 0)] = 1;
+      if (pattern.length === 1) this.#begins.fill(1, first, first + 256);
+      else this.#begins[first | (pattern[1] ?? 0)] = 1;
     }
   }
 
@@ -145,4 +165,20 @@ export class PatternMatcher {
   #eachChild(state: number, visit: (child: number) => void): void {
     for (let child = this.#firstChild[state] ?? NONE; child !== NONE; child = this.#nextSibling[child] ?? NONE) visit(child);
   }
+}
+
+/** The byte before `at` and the one there, as one number. */
+function pairAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at - 1] ?? 0) << 8) | (bytes[at] ?? 0);
+}
+
+function leapsOf(patterns: readonly Uint8Array[], ahead: number): Uint8Array {
+  const leaps = new Uint8Array(65_536).fill(ahead);
+  for (const pattern of patterns) {
+    for (let at = 1; at <= ahead; at += 1) {
+      const pair = pairAt(pattern, at);
+      leaps[pair] = Math.min(leaps[pair] ?? 0, ahead - at);
+    }
+  }
+  return leaps;
 }

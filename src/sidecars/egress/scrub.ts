@@ -59,8 +59,7 @@ export class Scrubber {
   /** Gives the bytes that may go on; holds back at most one byte less than the longest form has. */
   push(chunk: Buffer): Buffer {
     const from = this.#held.length;
-    const bytes = from === 0 ? this.#ownCopy(chunk) : Buffer.concat([this.#held, chunk]);
-    this.#search(bytes, from);
+    const bytes = this.#search(from === 0 ? chunk : Buffer.concat([this.#held, chunk]), from);
     const open = this.#matcher.openBytesAt(this.#state);
     const keep = open < (this.#options.minHeldBytes ?? 1) ? 0 : Math.min(open, bytes.length);
     this.#held = keep === 0 ? NOTHING : Buffer.from(bytes.subarray(bytes.length - keep));
@@ -88,17 +87,18 @@ export class Scrubber {
     return this.#matcher.names.masked(value);
   }
 
-  /** The caller's bytes stay as they are; they are copied only where there is something to mask. */
-  #ownCopy(chunk: Buffer): Buffer {
-    return this.#options.masks === false ? chunk : Buffer.from(chunk);
-  }
-
-  #search(bytes: Buffer, from: number): void {
+  /** Gives the bytes as they may go on: the same, or where there is something to mask a copy, because they are the caller's. */
+  #search(bytes: Buffer, from: number): Buffer {
     const { onFind, masks } = this.#options;
+    let masked = bytes;
     this.#state = this.#matcher.search(this.#state, bytes, from, (at, pattern) => {
       const begin = Math.max(at + 1 - (this.#matcher.patterns[pattern]?.length ?? 0), 0);
-      if (masks !== false) bytes.fill(FILLER, begin, at + 1);
+      if (masks !== false) {
+        if (masked === bytes) masked = Buffer.from(bytes);
+        masked.fill(FILLER, begin, at + 1);
+      }
       onFind?.(pattern);
     });
+    return masked;
   }
 }

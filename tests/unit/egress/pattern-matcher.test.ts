@@ -16,10 +16,34 @@ test('finds at each byte the longest pattern that ends there', () => {
         const found = matcher.foundAt(state);
         expect(found === -1 ? 0 : matcher.patterns[found]?.length).toBe(longest);
       }
+      expect(finds(matcher, text)).toEqual(
+        [...text].flatMap((_, at) => (patterns.some((pattern) => text.slice(0, at + 1).endsWith(pattern)) ? [at] : [])),
+      );
       const first = matcher.firstIn(Buffer.from(text));
       expect(first !== -1).toBe(patterns.some((pattern) => text.includes(pattern)));
     }),
     { numRuns: 3_000 },
+  );
+});
+
+test('finds long patterns wherever they stand, and in whatever pieces they come', () => {
+  const long = fc.stringMatching(/^[a-d]{9,40}$/);
+  fc.assert(
+    fc.property(
+      fc.array(long, { minLength: 1, maxLength: 4 }),
+      fc.array(fc.nat(3), { maxLength: 6 }),
+      fc.nat(200),
+      fc.nat(),
+      (patterns, order, gap, cut) => {
+        const filler = 'abcd-'.repeat(40).slice(0, gap);
+        const text = order.map((at) => filler + (patterns[at] ?? '')).join('') + filler;
+        const matcher = new PatternMatcher(patterns.map((pattern) => Buffer.from(pattern)));
+        const expected = [...text].flatMap((_, at) => (patterns.some((pattern) => text.slice(0, at + 1).endsWith(pattern)) ? [at] : []));
+        expect(finds(matcher, text)).toEqual(expected);
+        expect(finds(matcher, text, cut % (text.length + 1))).toEqual(expected);
+      },
+    ),
+    { numRuns: 2_000 },
   );
 });
 
@@ -33,3 +57,12 @@ test('says how many bytes could begin a pattern that is not found yet', () => {
 test('without patterns finds nothing', () => {
   expect(new PatternMatcher([]).firstIn(Buffer.from('anything'))).toBe(-1);
 });
+
+/** Where patterns end in a text that comes in two pieces. */
+function finds(matcher: PatternMatcher, text: string, cut = 0): number[] {
+  const bytes = Buffer.from(text);
+  const found: number[] = [];
+  const state = matcher.search(matcher.start, bytes.subarray(0, cut), 0, (at) => found.push(at));
+  matcher.search(state, bytes.subarray(cut), 0, (at) => found.push(cut + at));
+  return found;
+}
