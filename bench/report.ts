@@ -56,6 +56,7 @@ function startup(figures: Figures | undefined): Row[] {
 function run(figures: Figures | undefined): Row[] {
   const [ratio, whole, bare] = [at(figures, 'ratioWithoutClone'), at(figures, 'terokRunMs', 'p50'), at(figures, 'podmanRunMs', 'p50')];
   const [with_, clone] = [at(figures, 'ratio'), at(figures, 'stagesMs', 'provision', 'p50')];
+  const [harder, less] = [at(figures, 'ratioToRunWithoutNetwork'), at(figures, 'podmanRunWithoutNetworkMs', 'p50')];
   return [
     ...rowOf(
       ratio,
@@ -65,6 +66,12 @@ function run(figures: Figures | undefined): Row[] {
       (value) => value <= 2.5,
     ),
     ...rowOf(with_, 'the same with the clone', '', `${text(with_)}× (${text(whole)} ms)`),
+    ...rowOf(
+      harder,
+      'against `podman run --network none`, which sets up less than a bottle, clone aside',
+      '',
+      `${text(harder)}× (${text(less)} ms)`,
+    ),
   ];
 }
 

@@ -1,5 +1,6 @@
 /**
- * `terok run DIR -- true` against a bare `podman run` of the same image, taking turns in one run; prints JSON.
+ * `terok run DIR -- true` against a bare `podman run` of the same image, taking turns in one run; prints JSON. A bottle has a network, as a
+ * container of `podman run` has one; what Podman takes without any is told beside it.
  * Usage: node bench/run.bench.ts [rounds]; needs a build (`npm run build`).
  */
 import { spawnSync } from 'node:child_process';
@@ -26,18 +27,22 @@ const source = await sampleRepository(cli.root);
 const image = await imageOf(cli, runTerok(source).outcome.slug);
 const host = await createPodmanHost({ env: cli.env, runtimeDir: cli.paths.runtime });
 const podman: number[] = [];
+const withoutNetwork: number[] = [];
 const terok: number[] = [];
 const outcomes: Outcome[] = [];
 for (let turn = -1; turn < ROUNDS; turn += 1) {
   const bareMs = runPodman(host, image);
+  const withoutNetworkMs = runPodman(host, image, '--network', 'none');
   const { ms, outcome } = runTerok(source);
   if (turn === -1) continue;
   podman.push(bareMs);
+  withoutNetwork.push(withoutNetworkMs);
   terok.push(ms);
   outcomes.push(outcome);
 }
 const stages = Object.fromEntries(STAGES.map((stage) => [stage, summarise(outcomes.map((outcome) => outcome.stages[stage] ?? 0))]));
-const [bare, whole] = [summarise(podman), summarise(terok)];
+const [bare, bareWithoutNetwork, whole] = [summarise(podman), summarise(withoutNetwork), summarise(terok)];
+const withoutClone = whole.p50 - (stages.provision?.p50 ?? 0);
 const result = {
   bench: 'run',
   machine,
@@ -47,11 +52,13 @@ const result = {
   rounds: ROUNDS,
   targetRatio: TARGET_RATIO,
   podmanRunMs: bare,
+  podmanRunWithoutNetworkMs: bareWithoutNetwork,
   terokRunMs: whole,
   ratio: round(whole.p50 / bare.p50),
-  ratioWithoutClone: round((whole.p50 - (stages.provision?.p50 ?? 0)) / bare.p50),
+  ratioWithoutClone: round(withoutClone / bare.p50),
+  ratioToRunWithoutNetwork: round(withoutClone / bareWithoutNetwork.p50),
   stagesMs: stages,
-  samples: { podmanMs: podman, terokMs: terok },
+  samples: { podmanMs: podman, podmanWithoutNetworkMs: withoutNetwork, terokMs: terok },
 };
 process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 
@@ -63,8 +70,8 @@ function runTerok(directory: string): { readonly ms: number; readonly outcome: O
   return { ms, outcome: JSON.parse(stdout.toString('utf8')) as Outcome };
 }
 
-function runPodman({ launcher, binary, env }: PodmanHost, reference: string): number {
-  const [file, ...args] = [...launcher, binary, 'run', '--rm', '--network', 'none', '--pull=never', reference, 'true'];
+function runPodman({ launcher, binary, env }: PodmanHost, reference: string, ...options: readonly string[]): number {
+  const [file, ...args] = [...launcher, binary, 'run', '--rm', '--pull=never', ...options, reference, 'true'];
   const begin = performance.now();
   const { status, stderr } = spawnSync(file, args, { cwd: '/', env });
   const ms = round(performance.now() - begin);
