@@ -100,6 +100,8 @@ async function mmdebstrap(
     '--mode=root',
     '--variant=minbase',
     ...options,
+    // what a power cut leaves of it is thrown away, so nothing waits for the disk
+    '--dpkgopt=force-unsafe-io',
     `--include=${packages.join(',')}`,
     ...more,
     SUITE,
@@ -118,8 +120,8 @@ async function buildKrun(staging: string, sources: readonly AptSource[], signal:
     `copy-in ${inputs.join(' ')} /root`,
     // cargo, unlike apt, asks over TLS: this machine may know its registry by a root certificate of its own
     ...(existsSync(HOST_ROOTS) ? [`upload ${HOST_ROOTS} ${HOST_ROOTS}`] : []),
-    'chroot "$1" sh /root/build-crun.sh',
-    'chroot "$1" sh /root/build-libkrun.sh',
+    // beside each other: the one is often a single process that asks what this compiler can do
+    `chroot "$1" sh -c 'sh /root/build-crun.sh & crun=$!; sh /root/build-libkrun.sh; libkrun=$?; wait $crun && exit $libkrun'`,
     `sync-out /root/out ${out}`,
   ];
   const own = sources.filter(({ suite }) => suite === SUITE).map((source) => toAptLine(source).replace(/^deb /, 'deb-src '));
