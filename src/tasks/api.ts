@@ -235,6 +235,7 @@ export interface Terok {
   run(request: RunRequest, events: RunEvents): Promise<RunOutcome>;
   list(): Promise<readonly TaskSummary[]>;
   status(slug: string): Promise<TaskStatus>;
+  /** Runs a command in a task's bottle; the way into the bottle stays open until the command has ended and its outputs were read. */
   exec(slug: string, argv: readonly string[], options?: ExecOptions): Promise<BottleProcess>;
   copy(request: CopyRequest): Promise<CopyReport>;
   /** Output of the agent so far; with `follow`, until it ends. Untrusted bytes */

@@ -1,3 +1,4 @@
+import { finished } from 'node:stream/promises';
 import { findAgent, loadRoster, loginFromFile } from '../agents/index.ts';
 import { loadGlobalConfig } from '../core/config/index.ts';
 import type { Bottle, BottleProcess, ExecOptions } from '../core/index.ts';
@@ -80,8 +81,10 @@ class LocalTerok implements Terok {
     try {
       const task = await this.#task(bottle.id);
       const child = await bottle.spawn(argv, { cwd: `/work/${task.project.name}`, ...options });
+      // what a command wrote can come after the word that it ended
+      const outputs = options.terminal === undefined ? [child.stdout, child.stderr] : [child.stdout];
       const release = (): Promise<void> => bottle[Symbol.asyncDispose]();
-      void child.exited.then(release, release);
+      void Promise.allSettled([child.exited, ...outputs.map((output) => finished(output))]).then(release);
       return child;
     } catch (error) {
       await bottle[Symbol.asyncDispose]();

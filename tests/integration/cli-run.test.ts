@@ -147,6 +147,8 @@ test('a kept bottle takes commands and files until it is removed', async () => {
     input: 'through\n',
   });
   expect(piped).toMatchObject({ status: 5, stdout: 'through\nhi\n' });
+  const late = await home.run(['exec', 'cli-kept', '--', 'sh', '-c', '(sleep 0.3; echo late) & exit 3']);
+  expect(late).toMatchObject({ status: 3, stdout: 'late\n' });
   writeFileSync(path.join(home.root, 'in.txt'), 'hello');
   expect((await home.run(['cp', path.join(home.root, 'in.txt'), 'cli-kept:/work/in.txt'])).status).toBe(0);
   expect((await home.run(['cp', 'cli-kept:/work/in.txt', 'out.txt', '--json'])).status).toBe(0);

@@ -1,14 +1,11 @@
-import { chown, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { readMachine } from '../../src/backends/oci/machine.ts';
 import { createPodmanBackend } from '../../src/backends/podman/index.ts';
-import { type BottlePlan, type ProbeReport, patient, resolvePaths } from '../../src/core/index.ts';
+import { type BottlePlan, type ProbeReport, resolvePaths } from '../../src/core/index.ts';
 import { describeUnless } from '../support/describe-unless.ts';
 import { createRootlessUser, giveImage, type RootlessUser, whyNoRootlessUser } from '../support/rootless.ts';
 import { findTestImage } from './podman-fixture/test-bottle.ts';
-
-const SLOW = { timeout: patient(120_000) };
 
 const reason = await whyNoRootlessUser();
 const found = reason === undefined ? await findTestImage(createPodmanBackend({ paths: resolvePaths(), env: process.env })) : { reason };
@@ -102,36 +99,6 @@ describeUnless(reason, 'the probe of a user', () => {
     expect(codesOf(report)).toEqual(['SUBID_MISSING', 'SUBID_MISSING']);
     expect(JSON.stringify(report)).toContain('usermod --add-subuids');
   });
-
-  it(
-    'names the limits that Podman forgets without a word where no control group was handed to the user, and starts nothing',
-    SLOW,
-    async (context) => {
-      const { cgroups, systemd } = await readMachine();
-      if (cgroups !== 'v2' || systemd) context.skip('only a host with control groups of version 2 alone and without systemd');
-      const image = 'image' in found ? found.image : context.skip(found.reason);
-      const limit = ['podman', 'run', '--rm', '--network=none', '--memory=64m', image, 'cat', '/sys/fs/cgroup/memory.max'];
-      await using user = await createRootlessUser();
-      await giveImage(user, image);
-      const codes = async (options: Parameters<RootlessUser['run']>[1]): Promise<string[]> => {
-        const report = await probe(user, options);
-        return report.state === 'available' ? report.notes.map(({ code }) => code) : [];
-      };
-      expect((await user.run(limit, { ownGroup: false })).stdout.toString()).toBe('max\n');
-      expect(await codes({ ownGroup: false })).toContain('LIMITS_UNENFORCED');
-      expect(await codes({})).not.toContain('LIMITS_UNENFORCED');
-
-      const launch = async (): Promise<string> => {
-        const argv = [user.node, fixture(user, 'launch-program.ts'), image, path.join(user.home, 'terok')];
-        const { stdout, stderr } = await user.run(argv);
-        return stdout.toString() === '' ? stderr.toString() : stdout.toString();
-      };
-      expect(await launch()).toBe('launched');
-      // a group that only seems to be handed over: no process may go from one below it to another
-      await chown(`/sys/fs/cgroup/${user.name}/cgroup.procs`, 0, 0);
-      expect(await launch()).toBe('LIMIT_UNENFORCEABLE');
-    },
-  );
 
   it('names missing programs and cgroups that only root can hide', async (context) => {
     await using user = await createRootlessUser();

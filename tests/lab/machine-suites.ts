@@ -25,6 +25,10 @@ const SUITES: readonly MachineSuite[] = [
     tests: ['--project', 'e2e', 'tests/e2e/agents.test.ts'],
     env: { TEROK_BACKEND: 'krun', TEROK_TEST_AGENT: AGENT },
   },
+  {
+    name: 'rootless Podman',
+    tests: ['--project', 'integration', 'tests/integration/podman-rootless.test.ts', 'tests/integration/podman-rootless-groups.test.ts'],
+  },
   { name: 'krun red team', tests: ['--project', 'redteam', 'tests/redteam/sealed-machine.test.ts'] },
 ];
 
