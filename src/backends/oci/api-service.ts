@@ -10,19 +10,29 @@ import { makePrivateDir, messageOf, patient, TerokError } from '../../core/index
 import type { Invocation } from './host-facts.ts';
 import { RESIZE_OK_STATUS } from './quirks.ts';
 
-/** The service ends by itself after this long without a connection, so a killed terok leaves none behind. */
-const IDLE_SECONDS = 10;
+/** A service ends by itself after this long without a connection, so a killed terok leaves none behind. */
+const IDLE_SECONDS = Math.ceil(patient(10));
+/** One that ends gives no request the time that it needs, so nobody asks a service that has been idle for longer than this. */
+const REUSE_MS = (IDLE_SECONDS * 1000) / 2;
 const START_TIMEOUT_MS = patient(10_000);
 const POLL_MS = patient(2);
-const END_TIMEOUT_MS = patient(5_000);
 
-/** A private `podman system service`, started when it is first needed and again after it ended; it does not outlive this process. */
+interface Service {
+  /** Path of the socket on which it answers */
+  readonly socket: string;
+  /** Undefined until it is started */
+  child?: ChildProcess;
+  opening?: Promise<string>;
+  usedAt: number;
+}
+
+/** A private `podman system service`, started when it is first needed and again after a pause; it does not outlive this process. */
 export class ApiService {
   readonly #invocation: Invocation;
   readonly #runtimeDir: string;
-  #socket = '';
-  #child: ChildProcess | undefined;
-  #opening: Promise<string> | undefined;
+  /** Those that may run still: one that is too old for a new request may be at work on another */
+  readonly #running = new Set<Service>();
+  #current: Service | undefined;
 
   constructor(invocation: Invocation, runtimeDir: string) {
     this.#invocation = invocation;
@@ -31,24 +41,26 @@ export class ApiService {
 
   /** Path of the socket on which the service answers. */
   async open(): Promise<string> {
-    if (this.#child === undefined || hasEnded(this.#child)) this.#opening = undefined;
-    this.#opening ??= this.#open();
-    return this.#opening;
+    if (this.#current === undefined || hasEnded(this.#current) || performance.now() - this.#current.usedAt > REUSE_MS) {
+      // one that ends removes its socket: each has a name of its own
+      const socket = path.join(this.#runtimeDir, `api-${randomBytes(6).toString('hex')}.sock`);
+      this.#current = { socket, usedAt: 0 };
+    }
+    const service = this.#current;
+    service.usedAt = performance.now();
+    service.opening ??= this.#start(service);
+    return await service.opening;
+  }
+
+  /** Says that a request at that socket has ended. */
+  used(socket: string): void {
+    if (this.#current?.socket === socket) this.#current.usedAt = performance.now();
   }
 
   /** As `open`, for a caller who finds nobody at that socket: a service that ends closes it first. */
   async reopen(missed: string): Promise<string> {
-    if (this.#socket === missed) this.#end('SIGTERM');
+    if (this.#current?.socket === missed) this.#end(this.#current, 'SIGTERM');
     return await this.open();
-  }
-
-  /** Whether the service at that socket ended for lack of work: it finishes what it took, and resets the connections that it did not. */
-  async endedByItself(socket: string): Promise<boolean> {
-    const child = this.#child;
-    if (child === undefined || this.#socket !== socket) return false;
-    const deadline = Date.now() + END_TIMEOUT_MS;
-    while (!hasEnded(child) && Date.now() < deadline) await sleep(POLL_MS);
-    return child.exitCode === 0;
   }
 
   async docker(): Promise<Docker> {
@@ -56,63 +68,70 @@ export class ApiService {
   }
 
   async close(): Promise<void> {
-    this.#end('SIGTERM');
+    this.#endAll();
   }
 
   /** Ends the service at once with all that it was asked to do; when this resolves it does nothing more. */
   async abandon(): Promise<void> {
-    const child = this.#child;
-    this.#end('SIGKILL');
-    child?.ref();
-    if (child !== undefined && !hasEnded(child)) await once(child, 'exit');
+    const services = [...this.#running];
+    for (const service of services) this.#end(service, 'SIGKILL');
+    for (const service of services) {
+      service.child?.ref();
+      if (service.child !== undefined && !hasEnded(service)) await once(service.child, 'exit');
+    }
   }
 
-  readonly #endWithProcess = (): void => this.#end('SIGTERM');
+  readonly #endAll = (): void => {
+    for (const service of this.#running) this.#end(service, 'SIGTERM');
+  };
 
-  #end(signal: NodeJS.Signals): void {
-    const child = this.#child;
-    this.#child = undefined;
-    this.#opening = undefined;
-    child?.kill(signal);
-    if (this.#socket !== '') rmSync(this.#socket, { force: true });
+  #end(service: Service, signal: NodeJS.Signals): void {
+    this.#forget(service);
+    service.child?.kill(signal);
+    rmSync(service.socket, { force: true });
   }
 
-  async #open(): Promise<string> {
+  #forget(service: Service): void {
+    this.#running.delete(service);
+    if (this.#current === service) this.#current = undefined;
+    if (this.#running.size === 0) process.off('exit', this.#endAll);
+  }
+
+  async #start(service: Service): Promise<string> {
     await makePrivateDir(this.#runtimeDir);
-    // one that ends removes its socket: each has a name of its own
-    const socket = path.join(this.#runtimeDir, `api-${randomBytes(6).toString('hex')}.sock`);
-    const { child, failure } = this.#spawn(socket);
+    const failure = this.#spawn(service);
     const deadline = Date.now() + START_TIMEOUT_MS;
-    while (!(await answers(socket))) {
+    while (!(await answers(service.socket))) {
       const reason = failure();
-      if (reason !== undefined || hasEnded(child) || Date.now() > deadline) {
+      if (reason !== undefined || hasEnded(service) || Date.now() > deadline) {
+        this.#end(service, 'SIGTERM');
         throw new TerokError('RUNTIME_FAILED', `Podman's API service did not start${reason === undefined ? '.' : `: ${reason}`}`, {
           hint: 'Run `podman system service --time 5` in a shell and read what it says.',
         });
       }
       await sleep(POLL_MS);
     }
-    return socket;
+    return service.socket;
   }
 
-  #spawn(socket: string): { readonly child: ChildProcess; readonly failure: () => string | undefined } {
+  #spawn(service: Service): () => string | undefined {
     const { launcher, binary, globalArguments, env } = this.#invocation;
-    const args = [...launcher, binary, ...globalArguments, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${socket}`];
+    const args = [...launcher, binary, ...globalArguments, 'system', 'service', '--time', String(IDLE_SECONDS), `unix://${service.socket}`];
     const [file = binary] = args.splice(0, 1);
     const child = spawn(file, args, { cwd: '/', env, detached: true, stdio: 'ignore' });
     child.unref();
-    this.#child = child;
-    this.#socket = socket;
+    service.child = child;
+    this.#running.add(service);
     let failure: string | undefined;
     child.once('error', (error) => (failure = messageOf(error)));
-    process.once('exit', this.#endWithProcess);
-    child.once('exit', () => process.off('exit', this.#endWithProcess));
-    return { child, failure: () => failure };
+    child.once('exit', () => this.#forget(service));
+    process.off('exit', this.#endAll).on('exit', this.#endAll);
+    return () => failure;
   }
 }
 
-function hasEnded(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
+function hasEnded({ child }: Service): boolean {
+  return child !== undefined && (child.exitCode !== null || child.signalCode !== null);
 }
 
 function answers(socketPath: string): Promise<boolean> {

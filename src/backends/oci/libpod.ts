@@ -64,22 +64,17 @@ export class Libpod {
     }
   }
 
-  /** The service may end for lack of work in the very moment: what did not reach it is sent again. */
+  /** A service may end for lack of work in the very moment; who could not connect has asked for nothing yet. */
   async #send(request: LibpodRequest, signal: AbortSignal): Promise<LibpodAnswer> {
     const socket = await this.#service.open();
     try {
       return await send(socket, request, signal);
     } catch (error) {
-      if (isTerokError(error) || !(await this.#unheard(error, socket))) throw error;
+      if (isTerokError(error) || !['ENOENT', 'ECONNREFUSED'].includes(systemCodeOf(error) ?? '')) throw error;
       return await send(await this.#service.reopen(socket), request, signal);
+    } finally {
+      this.#service.used(socket);
     }
-  }
-
-  /** Whether the service certainly did nothing of a request that failed so. */
-  async #unheard(error: unknown, socket: string): Promise<boolean> {
-    const code = systemCodeOf(error) ?? '';
-    if (['ENOENT', 'ECONNREFUSED'].includes(code)) return true;
-    return ['ECONNRESET', 'EPIPE'].includes(code) && (await this.#service.endedByItself(socket));
   }
 }
 
