@@ -4,11 +4,12 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
+import { release } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findKrun } from '../../src/backends/krun/find-krun.ts';
 import type { PodmanHost } from '../../src/backends/oci/index.ts';
-import { type Bottle, patient } from '../../src/core/index.ts';
+import { type Bottle, patient, run } from '../../src/core/index.ts';
 import type { BackendUnderTest } from '../conformance/support/case.ts';
 import { listenTcp, reachesTcp } from '../conformance/support/host.ts';
 import { errorOf, shOutput, waitUntil } from '../conformance/support/in-bottle.ts';
@@ -34,6 +35,8 @@ const WORD = 'a"b;echo INJECTED\n\tc\\d';
 /** Small enough for the emulated machine, large enough for packets of more than one piece. */
 const MUCH = 8 * 1024 * 1024;
 const OLD_CRUN = '/opt/old-crun/krun';
+/** Without libkrun, as Debian builds it */
+const CRUN = '/usr/bin/crun';
 
 type Machine = (options: readonly string[], words: readonly string[]) => Promise<BareResult>;
 
@@ -112,6 +115,14 @@ describeUnless(await whyNoMachines(), 'traps of machines', () => {
       expect(await podman.call('describe it', ['container', 'inspect', other.plan.runtimeName])).not.toContain('canary-of-the-task');
       await under.backend.remove(other.id);
     });
+  });
+
+  it('a crun that knows nothing of machines runs a command beside the machine, in the kernel of the host', SLOW, async ({ skip }) => {
+    if (!existsSync(CRUN)) skip(`there is no other crun at \`${CRUN}\``);
+    const kernel = ['uname', '-r'];
+    const id = await inspect(podman, bottle, '{{.Id}}');
+    expect((await run([CRUN, 'exec', id, ...kernel])).stdout.toString().trim()).toBe(release());
+    expect(await shOutput(bottle, kernel.join(' '))).not.toBe(release());
   });
 
   it('Podman cannot run commands in a machine; terok does, in the kernel of the machine', SLOW, async () => {
