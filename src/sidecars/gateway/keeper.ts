@@ -9,8 +9,11 @@ import { RELEASE_FLAGS } from './release-memory.ts';
  * `collect-when-idle.ts` does. Only flags that Node's cache of its own modules does not depend on: with others every start compiles them.
  */
 export const GATEWAY_FLAGS = ['--max-semi-space-size=2', '--v8-pool-size=1', ...RELEASE_FLAGS];
-/** One arena of the C library for all threads; blocks from 64 KiB on, and the free end of the arena, go back to the system at once. */
-export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '65536', MALLOC_MMAP_THRESHOLD_: '65536' };
+/**
+ * One arena of the C library for all threads. It keeps what a stream takes and gives back all the time, until `collect-when-idle.ts` returns
+ * it to the system.
+ */
+export const GATEWAY_ENV = { MALLOC_ARENA_MAX: '1', MALLOC_TRIM_THRESHOLD_: '4194304', MALLOC_MMAP_THRESHOLD_: '1048576' };
 
 /** Starts the process that runs the gateway and runs it again when it dies; it outlives the caller. */
 export function startKeeper(files: NetworkFiles, adoptPid = 0, env: NodeJS.ProcessEnv = process.env): ChildProcess {
