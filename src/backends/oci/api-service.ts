@@ -49,18 +49,19 @@ export class ApiService {
     const service = this.#current;
     service.usedAt = performance.now();
     service.opening ??= this.#start(service);
-    return await service.opening;
+    try {
+      return await service.opening;
+    } catch (error) {
+      this.#forget(service);
+      throw error;
+    }
   }
 
-  /** Says that a request at that socket has ended. */
-  used(socket: string): void {
-    if (this.#current?.socket === socket) this.#current.usedAt = performance.now();
-  }
-
-  /** As `open`, for a caller who finds nobody at that socket: a service that ends closes it first. */
-  async reopen(missed: string): Promise<string> {
-    if (this.#current?.socket === missed) this.#end(this.#current, 'SIGTERM');
-    return await this.open();
+  /** Says how a request at that socket has ended: a service that failed at one is asked no more. */
+  used(socket: string, outcome: 'answered' | 'failed'): void {
+    if (this.#current?.socket !== socket) return;
+    if (outcome === 'answered') this.#current.usedAt = performance.now();
+    else this.#current = undefined;
   }
 
   async docker(): Promise<Docker> {

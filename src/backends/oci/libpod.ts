@@ -68,12 +68,13 @@ export class Libpod {
   async #send(request: LibpodRequest, signal: AbortSignal): Promise<LibpodAnswer> {
     const socket = await this.#service.open();
     try {
-      return await send(socket, request, signal);
+      const answer = await send(socket, request, signal);
+      this.#service.used(socket, 'answered');
+      return answer;
     } catch (error) {
+      this.#service.used(socket, 'failed');
       if (isTerokError(error) || !['ENOENT', 'ECONNREFUSED'].includes(systemCodeOf(error) ?? '')) throw error;
-      return await send(await this.#service.reopen(socket), request, signal);
-    } finally {
-      this.#service.used(socket);
+      return await send(await this.#service.open(), request, signal);
     }
   }
 }
