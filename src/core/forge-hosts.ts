@@ -23,10 +23,11 @@ const KNOWN_FORGES: readonly string[] = [
   'gitlab.gnome.org',
   'invent.kde.org',
 ];
+const FORGE_PATTERNS = KNOWN_FORGES.flatMap((forge) => [forge, `*.${forge}`]);
 
 /** Is this name a forge, or a host that the project's own repository comes from? */
 export function isGateHost({ gateHosts = [] }: Pick<EgressPolicy, 'gateHosts'>, name: string): boolean {
-  return KNOWN_FORGES.some((forge) => name === forge || hostPatternCovers(`*.${forge}`, name)) || gateHosts.includes(name);
+  return FORGE_PATTERNS.some((pattern) => hostPatternCovers(pattern, name)) || gateHosts.includes(name);
 }
 
 /** Hosts of a route that nobody can look into on the way, although they are such hosts, and that were not allowed by name. */

@@ -14,7 +14,7 @@ import type { RequestOrigin } from './front.ts';
 import { refuseForgeQuestion } from './git-road.ts';
 import { forwardedHeaders, type HeaderList } from './headers.ts';
 import { injectCredential } from './inject.ts';
-import type { RequestHead } from './message.ts';
+import { authorityOf, type RequestHead } from './message.ts';
 import { oauthTransport } from './oauth-answer.ts';
 import type { PatternMatcher } from './pattern-matcher.ts';
 import { ownField } from './place-credential.ts';
@@ -98,7 +98,7 @@ export async function planRequest(
     const local = oauthTransport(route.oauth, context.readSecret);
     return { ...plan, requestTarget: decision.forwardTarget, headers: [], local, scrub: undefined };
   }
-  const host = ['host', hostField(target, upstreamSecure)] as const;
+  const host = ['host', authorityOf(target, upstreamSecure)] as const;
   const carrier = { headers: forwardedHeaders(head.headers), target: decision.forwardTarget };
   const watched = await watchRequest(context.dataLoss, { target, method: head.method, route }, carrier, head.hasBody);
   if ('reason' in watched) return watched;
@@ -166,8 +166,4 @@ export async function recordDecision(
     const hint = 'A person frees some space on the host; `terok doctor` says more.';
     return { ...deny('audit-unavailable', 'the host cannot record this decision', hint), detail: messageOf(error) };
   }
-}
-
-function hostField({ name, port }: EgressTarget, secure: boolean): string {
-  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
 }

@@ -94,7 +94,8 @@ interface Question {
 
 /** Refuses a request whose body would write. */
 export async function refuseForgeQuestion(policy: EgressPolicy, { request, route, readBody }: Question): Promise<Denied | undefined> {
-  if (route.forgeWrites === true || !isGateHost(policy, request.name) || forgeIntent(request) !== 'question') return undefined;
+  if (READING.has(request.method) || route.forgeWrites === true || !isGateHost(policy, request.name)) return undefined;
+  if (forgeIntent(request) !== 'question') return undefined;
   const body = isPlain(request.headers) ? await readBody(MAX_QUESTION_BYTES) : undefined;
   return body !== undefined && onlyAsks(request.target, body) ? undefined : denied(request.name, route);
 }

@@ -61,6 +61,8 @@ export function returnedHeaders(
   return flat;
 }
 
+const NO_FIELDS: ReadonlySet<string> = new Set();
+
 function connectionFields(value: string | undefined): ReadonlySet<string> {
-  return new Set(value === undefined ? [] : value.split(',').map((name) => name.trim().toLowerCase()));
+  return value === undefined ? NO_FIELDS : new Set(value.split(',').map((name) => name.trim().toLowerCase()));
 }

@@ -6,8 +6,13 @@ const CHOSEN = ['host', 'target', 'detail'] as const;
 /** An audit log in which the values that `mask` knows stand as `*`. */
 export function maskedAudit(log: AuditLog, mask: (text: string) => string): AuditLog {
   const masked = (event: AuditEvent): AuditEvent => {
-    const texts = CHOSEN.map((field) => [field, event[field]] as const).filter((entry) => typeof entry[1] === 'string');
-    return { ...event, ...Object.fromEntries(texts.map(([field, text]) => [field, mask(String(text))])) };
+    let safe = event;
+    for (const field of CHOSEN) {
+      const text = event[field];
+      const shown = typeof text === 'string' ? mask(text) : text;
+      if (shown !== text) safe = { ...safe, [field]: shown };
+    }
+    return safe;
   };
   return {
     record: (event) => log.record(masked(event)),

@@ -42,6 +42,11 @@ export function nestedTunnel(): Denied {
   return deny('tunnel-not-allowed', 'a tunnel inside an inspected connection is never made', 'Connect to the host directly.');
 }
 
+/** A host as a request names it. */
+export function authorityOf({ name, port }: EgressTarget, secure: boolean): string {
+  return port === (secure ? 443 : 80) ? name : `${name}:${port}`;
+}
+
 /** Reads `name:port` or `name`; undefined where it is no canonical name. */
 export function readAuthority(authority: string, defaultPort: number | undefined): EgressTarget | undefined {
   const [, host, digits] = /^([^:@/?#\s]+)(?::([1-9]\d{0,4}))?$/.exec(authority) ?? [];
@@ -59,6 +64,8 @@ function hostProblem(request: FrontRequest, headers: HeaderList, { target, secur
   const names = [...given, ...(authority === undefined || authority === '' ? [] : [authority])];
   if (names.length === 0) return framing('the request names no host');
   const same = names.every((text) => {
+    // as nearly every request has it; reading it gives nothing else
+    if (text === authorityOf(target, secure)) return true;
     const read = readAuthority(text, secure ? 443 : 80);
     return read !== undefined && read.name === target.name && read.port === target.port;
   });
