@@ -89,12 +89,12 @@ export class ApiService {
   #end(service: Service, signal: NodeJS.Signals): void {
     this.#forget(service);
     service.child?.kill(signal);
-    rmSync(service.socket, { force: true });
   }
 
   #forget(service: Service): void {
     this.#running.delete(service);
     if (this.#current === service) this.#current = undefined;
+    rmSync(service.socket, { force: true });
     if (this.#running.size === 0) process.off('exit', this.#endAll);
   }
 
